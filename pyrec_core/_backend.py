@@ -1,0 +1,120 @@
+"""The only importer of the native modules: which one serves given arrays, and with how many threads."""
+
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import _blas, _detect
+from ._validation import check_int
+
+Array = Any  # numpy.ndarray or cupy.ndarray: the arrays decide the device
+
+
+@cache
+def cpu_module_name() -> str:
+    """Name of the CPU module that is used: the highest SIMD level, or the one that ``PYREC_SIMD`` asks for."""
+    level = _detect.simd_level()
+    wanted = os.environ.get("PYREC_SIMD", "")
+    if level == 0:
+        if wanted:
+            raise ImportError(f"PYREC_SIMD must be unset on a processor that is not x86-64, got {wanted!r}")
+        return "_cpu"
+    if level == 1:
+        raise ImportError("pyrec_core needs a processor of x86-64-v2 (SSE4.2) or later")
+    if not wanted:
+        return f"_cpu_v{level}"
+    if wanted not in ("v2", "v3", "v4"):
+        raise ImportError(f"PYREC_SIMD must be v2, v3 or v4, got {wanted!r}")
+    if int(wanted[1]) > level:
+        raise ImportError(f"PYREC_SIMD must be at most v{level} on this processor, got {wanted!r}")
+    return f"_cpu_{wanted}"
+
+
+@cache
+def cpu() -> ModuleType:
+    """Return the CPU module."""
+    return importlib.import_module(f".{cpu_module_name()}", __package__)
+
+
+@cache
+def cuda() -> ModuleType:
+    """Return the CUDA module; ImportError where it was not built."""
+    return importlib.import_module("._cuda", __package__)
+
+
+def is_cuda(array: Any) -> bool:
+    """Whether ``array`` lies on a CUDA device (CuPy, PyTorch, Numba, ...)."""
+    return hasattr(array, "__cuda_array_interface__")
+
+
+def backend_of(*arrays: Array, n_threads: int | None = None) -> tuple[Any, Any, int]:
+    """Return ``(xp, native, exec)`` for arrays that all lie on one device.
+
+    ``xp`` is NumPy or CuPy; ``native`` holds the kernels for it; ``exec`` is what each kernel takes first: the number
+    of threads on the CPU, the current stream on a GPU.
+    """
+    on_gpu = [is_cuda(a) for a in arrays]
+    if not any(on_gpu):
+        return np, cpu(), check_threads(n_threads)
+    if not all(on_gpu):
+        raise ValueError("all arrays must be on one device, got NumPy and CUDA arrays together")
+    import cupy
+
+    return cupy, cuda(), cupy.cuda.get_current_stream().ptr
+
+
+def check_threads(n_threads: int | None) -> int:
+    """Return the number of threads to use: ``n_threads``, or all CPUs that this process may use."""
+    if n_threads is None:
+        return default_threads()
+    return check_int("n_threads", n_threads, low=1, high=1024)
+
+
+@cache
+def default_threads() -> int:
+    """``PYREC_NUM_THREADS``, or the CPUs that affinity and cgroup leave to this process."""
+    wanted = os.environ.get("PYREC_NUM_THREADS")
+    if wanted:
+        if not wanted.isdigit() or not 1 <= int(wanted) <= 1024:
+            raise ValueError(f"PYREC_NUM_THREADS must be an integer in 1..1024, got {wanted!r}")
+        return int(wanted)
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, _cgroup_cpus() or affinity, 1024))
+
+
+def _cgroup_cpus() -> int | None:
+    """CPUs that the quota of this control group (version 2 or 1) pays for, rounded up; None where there is none."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as f:
+            quota, period = f.read().split()
+    except (OSError, ValueError):
+        try:
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as f, open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as g:
+                quota, period = f.read(), g.read()
+        except OSError:
+            return None
+    if quota == "max" or int(quota) <= 0:
+        return None
+    return max(1, -(-int(quota) // int(period)))
+
+
+@contextmanager
+def linear_algebra() -> Iterator[None]:
+    """Make BLAS available to the native kernels and hold it to one thread: our own threads call it, each on a tile.
+
+    Entered once per fit or block of calls; entering again inside costs next to nothing.
+    """
+    _give_blas(cpu())
+    with _blas.single_threaded():
+        yield
+
+
+@cache
+def _give_blas(native: Any) -> None:
+    native.set_blas(*_blas.capsules())

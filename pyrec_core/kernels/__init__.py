@@ -1,0 +1,16 @@
+"""Kernels: functions from arrays to arrays, without state. NumPy arrays run on the CPU, CuPy arrays on their GPU.
+
+Every function takes a keyword ``n_threads`` (default: all CPUs that the process may use); results have the same bits
+for any value of it.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+__all__ = ["gram", "interaction", "linalg", "random", "topk"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

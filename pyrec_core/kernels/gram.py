@@ -1,0 +1,134 @@
+"""Gram matrices of sparse interactions, and the weights of EASE. Shapes: U users, I items."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .._backend import check_threads, cpu
+from .._validation import as_array, check_bool, check_float, check_float_array, check_interactions
+from .linalg import Progress, _check_square, _invert_lower_half, cholesky_
+
+__all__ = ["ease_weights", "gram"]
+
+
+def gram(
+    X: Any,
+    weights: ArrayLike | None = None,
+    dtype: DTypeLike | None = None,
+    *,
+    n_threads: int | None = None,
+) -> NDArray[Any]:
+    """Gram matrix ``X.T @ diag(weights) @ X`` of a sparse matrix, dense and symmetric.
+
+    The rows of the result are summed in cache from the users' item lists: exactly, by counting, where all values are
+    1 and there are no weights, else in float64; each sum is rounded to ``dtype`` once.
+
+    Parameters
+    ----------
+    X : sparse matrix or 2-D array (U, I)
+        Any SciPy format; duplicates are summed, explicit zeros dropped.
+    weights : array (U,), optional
+        A finite factor for each user (row); default 1.
+    dtype : float32 or float64, optional
+        Of the result; default that of ``X`` (float32 for bool, integers and float16).
+    n_threads : int, optional
+
+    Returns
+    -------
+    array (I, I)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrec_core.kernels.gram import gram
+    >>> gram(np.array([[1, 1, 0], [0, 1, 1]]))
+    array([[1., 1., 0.],
+           [1., 2., 1.],
+           [0., 1., 1.]], dtype=float32)
+    """
+    if dtype is not None and np.dtype(dtype) not in (np.float32, np.float64):
+        raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
+    csr = check_interactions("X", X, dtype=dtype)
+    if weights is not None:
+        weights = as_array("weights", weights)
+        if weights.dtype.kind not in "iuf":
+            raise TypeError(f"weights must be numbers, got {weights.dtype}")
+        if weights.shape != (csr.shape[0],):
+            raise ValueError(f"weights must have shape {(csr.shape[0],)}, one a row of X, got {weights.shape}")
+        if not np.isfinite(weights).all():
+            raise ValueError("weights must be finite, got NaN or infinity")
+        weights = np.ascontiguousarray(weights, csr.data.dtype)
+    out = np.empty((csr.shape[1], csr.shape[1]), csr.data.dtype)
+    cpu().gram(check_threads(n_threads), out, csr.indptr, csr.indices, csr.data, weights)
+    return out
+
+
+def ease_weights(
+    gram: ArrayLike,
+    l2: float,
+    overwrite: bool = False,
+    *,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
+) -> NDArray[Any]:
+    """Item-item weights of EASE from the Gram matrix (Steck 2019, arXiv:1905.03375, eq. 8).
+
+    ``P = inverse(gram + l2 * identity)``; ``B[i, j] = -P[i, j] / P[j, j]`` and ``B[i, i] = 0``: the minimum of
+    ``|X - X B|^2 + l2 |B|^2`` with a zero diagonal. Computed in the memory of one matrix.
+
+    Parameters
+    ----------
+    gram : float32 or float64 array (I, I)
+        ``X.T @ X``, symmetric; only the lower triangle is read.
+    l2 : float
+        Ridge penalty, >= 0.
+    overwrite : bool
+        Use the memory of ``gram`` (which must then be C-contiguous and writeable); it is spoiled if this fails or is
+        interrupted.
+    n_threads : int, optional
+    progress : callable, optional
+        Called with the share of the work done since the last call; the shares add up to 1.
+
+    Returns
+    -------
+    array (I, I)
+        ``B``; scores are ``X @ B``. Rows and columns of items without interactions are zero.
+
+    Raises
+    ------
+    ValueError
+        ``gram + l2 * identity`` is not positive definite, to the precision of its dtype.
+    """
+    l2 = check_float("l2", l2, low=0.0)
+    if check_bool("overwrite", overwrite):
+        a = gram
+    else:
+        a = check_float_array("gram", gram, ndim=2)
+        a = a.copy() if a is gram or np.may_share_memory(a, gram) else a
+    assert isinstance(a, np.ndarray) or overwrite
+    n = _check_square("gram", a)  # type: ignore[arg-type]
+    diagonal = np.einsum("ii->i", a)
+    diagonal += a.dtype.type(l2)  # type: ignore[union-attr]
+    before = diagonal.astype(np.float64)
+    if not np.isfinite(before).all():
+        raise ValueError("gram must be finite, got NaN or infinity")
+    report = progress or (lambda share: None)
+    try:
+        cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise ValueError(_not_definite(l2, str(error))) from None
+    # A rank-deficient matrix may pass by rounding: then a pivot is no larger than the rounding of its row.
+    rounding = 4 * np.sqrt(n) * float(np.finfo(a.dtype).eps)  # type: ignore[union-attr]
+    if (diagonal.astype(np.float64) ** 2 <= rounding * before).any():
+        raise ValueError(_not_definite(l2, f"a pivot vanishes to the precision of {a.dtype}"))  # type: ignore[union-attr]
+    _invert_lower_half(a, n_threads, lambda share: report(share * 2 / 3))  # type: ignore[arg-type]
+    cpu().ease_from_inverse(check_threads(n_threads), a)
+    return a  # type: ignore[return-value]
+
+
+def _not_definite(l2: float, why: str) -> str:
+    return (
+        "l2 must be large enough to make the Gram matrix plus l2 on its diagonal positive definite, "
+        f"got l2={l2} ({why}; items without interactions or that always occur together need l2 > 0)"
+    )

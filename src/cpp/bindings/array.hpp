@@ -1,0 +1,61 @@
+// Arrays at the border to Python. A binding checks dtype, layout, shape and id ranges, releases the GIL, and calls one
+// kernel; it never converts, copies or allocates.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <initializer_list>
+#include <string>
+
+#include "common.hpp"
+
+namespace py = pybind11;
+
+namespace pyrec {
+
+// A borrowed C-contiguous array of exactly this element type, at most 4 dimensions.
+template <class T> struct Array {
+    T* data = nullptr;
+    int ndim = 0;
+    std::array<Index, 4> shape{};
+    Index size() const {
+        Index n = 1;
+        for (int i = 0; i < ndim; ++i) n *= shape[static_cast<std::size_t>(i)];
+        return n;
+    }
+};
+template <class T> struct In : Array<const T> {};
+template <class T> struct Out : Array<T> {};
+
+template <class A> std::string shape_text(const A& a) {
+    std::string s = "(";
+    for (int i = 0; i < a.ndim; ++i) s += (i ? ", " : "") + std::to_string(a.shape[static_cast<std::size_t>(i)]);
+    return s + ")";
+}
+
+template <int N, class A> std::array<Index, N> dims(const char* name, const A& a) {
+    if (a.ndim != N)
+        throw py::value_error(std::string(name) + " must have " + std::to_string(N) + " dimensions, got shape " +
+                              shape_text(a));
+    std::array<Index, N> d;
+    std::copy_n(a.shape.begin(), N, d.begin());
+    return d;
+}
+
+template <class A> void require_shape(const char* name, const A& a, std::initializer_list<Index> shape) {
+    if (a.ndim == static_cast<int>(shape.size()) && std::equal(shape.begin(), shape.end(), a.shape.begin())) return;
+    throw py::value_error(std::string(name) + " has the wrong shape: " + shape_text(a));
+}
+
+inline void require(bool holds, const char* message) {
+    if (!holds) throw py::value_error(message);
+}
+
+}  // namespace pyrec
+
+#ifdef PYREC_CUDA
+#include "cuda_arrays.hpp"
+#else
+#include "host_arrays.hpp"
+#endif
