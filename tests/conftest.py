@@ -1,0 +1,31 @@
+"""Fixtures for all tests, and how hypothesis runs."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Compiled code has no slow first example to complain about, but a loaded machine has; examples are the same each run.
+settings.register_profile("pyrec", deadline=None, derandomize=True, max_examples=30)
+settings.load_profile("pyrec")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder with public data sets, named by PYREC_DATA; without it the tests on real data are skipped."""
+    folder = os.environ.get("PYREC_DATA")
+    if not folder:
+        pytest.skip("PYREC_DATA is not set: no real data to test on")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def cupy():
+    """CuPy with a GPU that works."""
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    try:
+        cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        pytest.skip(f"no GPU: {error}")
+    return cupy
