@@ -219,10 +219,10 @@ def _invert_lower_half(factor: Matrix, n_threads: int | None, progress: Progress
     panels = _panels(n)
     with linear_algebra():
         native.invert_diagonal_blocks(threads, factor)
-        for panel in reversed(range(panels)):
+        for panel in range(panels):
             native.invert_lower_panel(threads, factor, panel)
             if progress is not None:
-                progress(_share(panels - 1 - panel, panels) / 2)
+                progress(_share(panel, panels) / 2)
         for panel in range(panels):
             native.inverse_product_panel(threads, factor, panel)
             if progress is not None:

@@ -154,7 +154,6 @@ def sparse_top_k(
     scores : array (n, k)
     """
     X, native, arguments, n_items = _product("sparse_top_k", X, weights)
-    exclude = X if exclude is X else exclude
     return _select(native, X.shape[0], n_items, X.data.dtype, k, exclude, candidates, n_threads, *arguments)
 
 

@@ -12,8 +12,9 @@ Stream stream_of(std::uint64_t seed, std::uint32_t purpose, std::uint32_t epoch)
     return {seed, purpose, epoch};
 }
 
-template <class T> void uniform(const Exec& ex, Out<T> out, std::uint64_t seed, std::uint32_t purpose,
-                                std::uint32_t epoch, std::uint64_t first) {
+template <class T>
+void uniform(const Exec& ex, Out<T> out, std::uint64_t seed, std::uint32_t purpose, std::uint32_t epoch,
+             std::uint64_t first) {
     const Stream stream = stream_of(seed, purpose, epoch);
     py::gil_scoped_release nogil;
     PYREC_BACKEND::random_uniform(ex, out.data, out.size(), stream, first);

@@ -35,8 +35,9 @@ template <class T> Index outputs(const Out<Id>& items, const Out<T>& scores, Ind
     return k;
 }
 
-template <class T> Index top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<T> scores, const Lists& excluded,
-                                  const Lists& candidates) {
+template <class T>
+Index top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<T> scores, const Lists& excluded,
+               const Lists& candidates) {
     const auto [n, I] = dims<2>("scores", scores);
     const Index k = outputs(items, out, n);
     const Filter filter = filter_of(excluded, candidates, n, I);
@@ -44,8 +45,9 @@ template <class T> Index top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<
     return PYREC_BACKEND::top_k(ex, items.data, out.data, scores.data, n, I, k, filter);
 }
 
-template <class T> Index factor_top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<T> user_factors,
-                                         In<T> item_factors, const Lists& excluded, const Lists& candidates) {
+template <class T>
+Index factor_top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<T> user_factors, In<T> item_factors,
+                      const Lists& excluded, const Lists& candidates) {
     const auto [n, d] = dims<2>("user_factors", user_factors);
     const auto [I, d_items] = dims<2>("item_factors", item_factors);
     require(d == d_items, "user_factors and item_factors differ in width");
@@ -56,8 +58,9 @@ template <class T> Index factor_top_k_of(const Exec& ex, Out<Id> items, Out<T> o
                                        filter);
 }
 
-template <class T> Index sparse_top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<Index> indptr, In<Id> indices,
-                                         In<T> data, In<T> W, const Lists& excluded, const Lists& candidates) {
+template <class T>
+Index sparse_top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<Index> indptr, In<Id> indices, In<T> data, In<T> W,
+                      const Lists& excluded, const Lists& candidates) {
     const auto [J, I] = dims<2>("weights", W);
     const Csr<T> X = csr("X", indptr, indices, data, J);
     const Index k = outputs(items, out, X.rows);
@@ -66,9 +69,10 @@ template <class T> Index sparse_top_k_of(const Exec& ex, Out<Id> items, Out<T> o
     return PYREC_BACKEND::sparse_top_k(ex, items.data, out.data, X, W.data, I, k, filter);
 }
 
-template <class T> Index sparse_sparse_top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<Index> indptr,
-                                                In<Id> indices, In<T> data, In<Index> w_indptr, In<Id> w_indices,
-                                                In<T> w_data, Index I, const Lists& excluded, const Lists& candidates) {
+template <class T>
+Index sparse_sparse_top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<Index> indptr, In<Id> indices, In<T> data,
+                             In<Index> w_indptr, In<Id> w_indices, In<T> w_data, Index I, const Lists& excluded,
+                             const Lists& candidates) {
     const Csr<T> W = csr("weights", w_indptr, w_indices, w_data, I);
     const Csr<T> X = csr("X", indptr, indices, data, W.rows);
     const Index k = outputs(items, out, X.rows);
@@ -85,8 +89,9 @@ void require_pairs(const In<Index>& rows, const In<Index>& items, Index n, Index
     require(good, "rows and items must be ids of X and weights");
 }
 
-template <class T> void pair_scores_of(const Exec& ex, Out<T> out, In<Index> indptr, In<Id> indices, In<T> data,
-                                       In<T> W, In<Index> rows, In<Index> items) {
+template <class T>
+void pair_scores_of(const Exec& ex, Out<T> out, In<Index> indptr, In<Id> indices, In<T> data, In<T> W, In<Index> rows,
+                    In<Index> items) {
     const auto [J, I] = dims<2>("weights", W);
     const Csr<T> X = csr("X", indptr, indices, data, J);
     require_pairs(rows, items, X.rows, I);
@@ -95,9 +100,9 @@ template <class T> void pair_scores_of(const Exec& ex, Out<T> out, In<Index> ind
     PYREC_BACKEND::sparse_pair_scores(ex, out.data, X, W.data, I, rows.data, items.data, rows.size());
 }
 
-template <class T> void sparse_pair_scores_of(const Exec& ex, Out<T> out, In<Index> indptr, In<Id> indices, In<T> data,
-                                              In<Index> w_indptr, In<Id> w_indices, In<T> w_data, Index I,
-                                              In<Index> rows, In<Index> items) {
+template <class T>
+void sparse_pair_scores_of(const Exec& ex, Out<T> out, In<Index> indptr, In<Id> indices, In<T> data, In<Index> w_indptr,
+                           In<Id> w_indices, In<T> w_data, Index I, In<Index> rows, In<Index> items) {
     const Csr<T> W = csr("weights", w_indptr, w_indices, w_data, I);
     const Csr<T> X = csr("X", indptr, indices, data, W.rows);
     require_pairs(rows, items, X.rows, I);

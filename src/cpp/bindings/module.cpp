@@ -11,11 +11,13 @@ PYREC_FAMILIES(DECLARE)
 
 PYBIND11_MODULE(PYREC_MODULE, m, py::mod_gil_not_used()) {
     using namespace pyrec;
+#ifndef PYREC_CUDA
     // The error that the signal handler raised is set already.
     py::register_local_exception_translator([](std::exception_ptr p) {
         try {
             if (p) std::rethrow_exception(p);
         } catch (const Interrupted&) {}
     });
+#endif
     PYREC_FAMILIES(BIND)
 }

@@ -30,8 +30,9 @@ enum class Op : char { none = 'N', transpose = 'T' };
 inline char flip(Op op) { return static_cast<char>(op); }
 
 // c (m, n) = alpha op(a) op(b) + beta c, with op(a) (m, k).
-template <class T> void blas_gemm(const Blas& blas, Op op_a, Op op_b, Index m, Index n, Index k, T alpha, const T* a,
-                                  Index lda, const T* b, Index ldb, T beta, T* c, Index ldc) {
+template <class T>
+void blas_gemm(const Blas& blas, Op op_a, Op op_b, Index m, Index n, Index k, T alpha, const T* a, Index lda,
+               const T* b, Index ldb, T beta, T* c, Index ldc) {
     char ta = flip(op_b), tb = flip(op_a);
     int m_ = static_cast<int>(n), n_ = static_cast<int>(m), k_ = static_cast<int>(k);
     int la = static_cast<int>(ldb), lb = static_cast<int>(lda), lc = static_cast<int>(ldc);

@@ -1,5 +1,6 @@
 #include "linalg.hpp"
 
+#include "packed.hpp"
 #include "tiles.hpp"
 
 namespace pyrec::cpu {
@@ -31,8 +32,9 @@ template <class T> void invert_lower_block(const Blas& blas, Index n, T* l, Inde
 
 }  // namespace
 
-template <class T> void gemm(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M,
-                             Index N, Index K, T alpha, T beta) {
+template <class T>
+void gemm(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M, Index N, Index K, T alpha,
+          T beta) {
     if (K == 0 || M == 0 || N == 0) {  // BLAS leaves c alone when an operand is empty
         for (Index i = 0; i < M; ++i)
             for (Index j = 0; j < N; ++j) c[i * ldc + j] = beta == T(0) ? T(0) : beta * c[i * ldc + j];
@@ -63,30 +65,31 @@ template <class T> void syrk(const Exec& ex, T* c, const Operand<T>& a, Index N,
     mirror_lower(ex, c, N);
 }
 
-Index factor_panel(Index n) { return n < 1024 ? 128 : n < 8192 ? 256 : 512; }
+// A multiple of every tile's width, so that no tile lies across the border of two panels.
+Index factor_panel(Index n) { return n < 2048 ? 128 : 256; }
 
 template <class T> Index cholesky_panel(const Exec& ex, T* a, Index n, Index panel) {
-    const Index width = factor_panel(n), k0 = panel * width, k1 = std::min(n, k0 + width), m = k1 - k0;
-    const Index rows = tile_rows(n - k0);
+    const Index width = factor_panel(n), k0 = panel * width, k1 = std::min(n, k0 + width), m = k1 - k0, below = n - k1;
     const Blas& blas = *ex.blas;
-    if (k0 > 0) {  // a[i, k] -= L[i, :k] L[k, :k]^T
-        parallel_ranges(ex, n - k0, rows, [=, &blas](Index begin, Index end) {
-            T* row = a + (k0 + begin) * n;
-            blas_gemm<T>(blas, Op::none, Op::transpose, end - begin, m, k0, T(-1), row, n, a + k0 * n, n, T(1),
-                         row + k0, n);
-        });
-    }
     T* diagonal = a + k0 * n + k0;
     if (const int info = blas_potrf(blas, m, diagonal, n)) return k0 + info;
-    if (k1 == n) return 0;
-    // L[i, k] = a[i, k] L[k, k]^-T: BLAS multiplies by a triangle twice as fast as it solves with one.
-    Scratch<T> scratch(m * m);
-    T* inverse = scratch.data();
+    if (below == 0) return 0;
+    Scratch<T> block(m * m), left(packed_size(below, kTileRows, m)), right(packed_size(below, kTileColumns<T>, m));
+    T *inverse = block.data(), *l = left.data(), *r = right.data();
     copy_lower(inverse, m, diagonal, n);
     invert_lower_block(blas, m, inverse, m);
-    parallel_ranges(ex, n - k1, rows, [=, &blas](Index begin, Index end) {
-        blas_trmm_right<T>(blas, Op::transpose, end - begin, m, T(1), inverse, m, a + (k1 + begin) * n + k0, n);
+    // L[i, k] = a[i, k] L[k, k]^-T: BLAS multiplies by a triangle twice as fast as it solves with one.
+    parallel_ranges(ex, below, kPackRows<T>, [=, &blas](Index begin, Index end) {
+        T* rows = a + (k1 + begin) * n + k0;
+        blas_trmm_right<T>(blas, Op::transpose, end - begin, m, T(1), inverse, m, rows, n);
+        for (Index i = begin; i < end; i += kTileRows)
+            pack_rows(l + i * m, kTileRows, a + (k1 + i) * n + k0, n, std::min<Index>(kTileRows, below - i), m);
+        for (Index i = begin; i < end; i += kTileColumns<T>)
+            pack_rows(r + i * m, kTileColumns<T>, a + (k1 + i) * n + k0, n, std::min<Index>(kTileColumns<T>, below - i),
+                      m);
     });
+    // a[i, j] -= L[i, k] L[j, k]^T
+    packed_update<T>(ex, a + k1 * n + k1, n, l, r, m, T(-1), {below, below, 0, below});
     return 0;
 }
 
@@ -96,52 +99,53 @@ template <class T> void invert_diagonal_blocks(const Exec& ex, T* a, Index n) {
     });
 }
 
+// Below panel k, columns before k hold -sum_l L[i, l] L^-1[l, j] over the panels l before it.
 template <class T> void invert_lower_panel(const Exec& ex, T* a, Index n, Index panel) {
-    const Index width = factor_panel(n), k0 = panel * width, k1 = std::min(n, k0 + width), m = k1 - k0;
-    const Index below = n - k1, rows = tile_rows(below);
+    const Index width = factor_panel(n), k0 = panel * width, k1 = std::min(n, k0 + width), m = k1 - k0, below = n - k1;
     const Blas& blas = *ex.blas;
-    const T* diagonal = a + k0 * n + k0;
-    Scratch<T> scratch(below * m);
-    T* s = scratch.data();  // S (below, m) = -L[below, k] L[k, k]^-1, the latter in place already
-    parallel_ranges(ex, below, rows, [=, &blas](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) std::copy_n(a + (k1 + i) * n + k0, m, s + i * m);
-        blas_trmm_right<T>(blas, Op::none, end - begin, m, T(-1), diagonal, n, s + begin * m, m);
+    T* row = a + k0 * n;
+    Scratch<T> block(m * m), left(packed_size(below, kTileRows, m)), right(packed_size(k1, kTileColumns<T>, m));
+    T *inverse = block.data(), *l = left.data(), *r = right.data();
+    copy_lower(inverse, m, row + k0, n);
+    // L^-1[k, j] = L^-1[k, k] a[k, j]
+    constexpr Index grain = 4 * kTileColumns<T>;
+    parallel_ranges(ex, k1, grain, [=, &blas](Index begin, Index end) {
+        if (begin < k0)
+            blas_trmm_left<T>(blas, Op::none, m, std::min(end, k0) - begin, T(1), inverse, m, row + begin, n);
+        for (Index j = begin; j < end; j += kTileColumns<T>) {
+            const Index count = std::min<Index>(kTileColumns<T>, k1 - j);
+            const bool inside = j >= k0;
+            pack_columns(r + j * m, kTileColumns<T>, inside ? inverse + j - k0 : row + j, inside ? m : n, count, m);
+        }
     });
-    // L^-1[below, k] = L^-1[below, below] S. The longest rows go first.
-    const Index blocks = ceil_div(below, rows);
-    parallel_for(ex, blocks, 1, [=, &blas](Index chunk) {
-        const Index begin = (blocks - 1 - chunk) * rows, end = std::min(below, begin + rows);
-        T* to = a + (k1 + begin) * n + k0;
-        for (Index i = begin; i < end; ++i) std::copy_n(s + i * m, m, to + (i - begin) * n);
-        const T* row = a + (k1 + begin) * n + k1;
-        blas_trmm_left<T>(blas, Op::none, end - begin, m, T(1), row + begin, n, to, n);
-        if (begin > 0) blas_gemm<T>(blas, Op::none, Op::none, end - begin, m, begin, T(1), row, n, s, m, T(1), to, n);
+    parallel_ranges(ex, below, 8 * kTileRows, [=](Index begin, Index end) {
+        for (Index i = begin; i < end; i += kTileRows)
+            pack_rows(l + i * m, kTileRows, a + (k1 + i) * n + k0, n, std::min<Index>(kTileRows, below - i), m);
     });
+    // a[i, j] -= L[i, k] L^-1[k, j], and in column k itself, where L stood, the first term of the sum
+    packed_update<T>(ex, a + k1 * n, n, l, r, m, T(-1), {below, k1, k1, k0});
 }
 
+// Row panel k of L^-1 adds its share to all elements before it, and becomes the first share of its own row.
 template <class T> void inverse_product_panel(const Exec& ex, T* a, Index n, Index panel) {
     const Index width = factor_panel(n), k0 = panel * width, k1 = std::min(n, k0 + width), m = k1 - k0;
-    const Index below = n - k1, columns = tile_rows(k1);
-    const Blas& blas = *ex.blas;
-    Scratch<T> scratch(m * m);
-    T* w = scratch.data();  // the diagonal block of L^-1, while the block itself is overwritten
-    copy_lower(w, m, a + k0 * n + k0, n);
-    const T* panel_below = a + k1 * n + k0;
-    const auto add_below = [=, &blas](T* to, Index j, Index count) {
-        if (below > 0)
-            blas_gemm<T>(blas, Op::transpose, Op::none, m, count, below, T(1), panel_below, n, a + k1 * n + j, n, T(1),
-                         to, n);
-    };
-    const Index left = ceil_div(k0, columns);
-    parallel_for(ex, left + 1, 1, [=, &blas](Index chunk) {
-        const Index j = chunk == left ? k0 : chunk * columns, count = chunk == left ? m : std::min(columns, k0 - j);
-        T* to = a + k0 * n + j;
-        if (chunk == left)
-            blas_gemm<T>(blas, Op::transpose, Op::none, m, m, m, T(1), w, m, w, m, T(0), to, n);
-        else
-            blas_trmm_left<T>(blas, Op::transpose, m, count, T(1), w, m, to, n);
-        add_below(to, j, count);
+    T* row = a + k0 * n;
+    Scratch<T> block(m * m), left(packed_size(k0, kTileRows, m) + packed_size(m, kTileRows, m));
+    Scratch<T> right(packed_size(k1, kTileColumns<T>, m));
+    T *inverse = block.data(), *l = left.data(), *own = l + packed_size(k0, kTileRows, m), *r = right.data();
+    copy_lower(inverse, m, row + k0, n);
+    for (Index i = 0; i < m; i += kTileRows)
+        pack_columns(own + i * m, kTileRows, inverse + i, m, std::min<Index>(kTileRows, m - i), m);
+    for (Index j = k0; j < k1; j += kTileColumns<T>)
+        pack_columns(r + j * m, kTileColumns<T>, inverse + j - k0, m, std::min<Index>(kTileColumns<T>, k1 - j), m);
+    parallel_ranges(ex, k0, kPackRows<T>, [=](Index begin, Index end) {
+        for (Index i = begin; i < end; i += kTileRows)
+            pack_columns(l + i * m, kTileRows, row + i, n, std::min<Index>(kTileRows, k0 - i), m);
+        for (Index j = begin; j < end; j += kTileColumns<T>)
+            pack_columns(r + j * m, kTileColumns<T>, row + j, n, std::min<Index>(kTileColumns<T>, k0 - j), m);
     });
+    packed_update<T>(ex, a, n, l, r, m, T(1), {k0, k0, 0, k0});
+    packed_update<T>(ex, row, n, own, r, m, T(1), {m, k1, k0, 0});
 }
 
 template <class T> void mirror_lower(const Exec& ex, T* a, Index n) {

@@ -14,8 +14,9 @@ template <class T> struct Operand {
 };
 
 // c (M,N) = alpha op(a) op(b) + beta c;  op(a) (M,K), op(b) (K,N), c rows ldc apart.
-template <class T> void gemm(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M,
-                             Index N, Index K, T alpha, T beta);
+template <class T>
+void gemm(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M, Index N, Index K, T alpha,
+          T beta);
 
 // c (N,N) = alpha op(a) op(a)^T + beta c, full and symmetric (beta c reads the lower triangle);  op(a) (N,K).
 template <class T> void syrk(const Exec& ex, T* c, const Operand<T>& a, Index N, Index K, T alpha, T beta);
@@ -25,7 +26,7 @@ template <class T> void syrk(const Exec& ex, T* c, const Operand<T>& a, Index N,
 Index factor_panel(Index n);
 // a = L L^T: panels ascending. Returns 0, or the order of the leading minor that is not positive definite.
 template <class T> Index cholesky_panel(const Exec& ex, T* a, Index n, Index panel);
-// L -> L^-1: the diagonal blocks first, then panels descending.
+// L -> L^-1: the diagonal blocks first, then panels ascending.
 template <class T> void invert_diagonal_blocks(const Exec& ex, T* a, Index n);
 template <class T> void invert_lower_panel(const Exec& ex, T* a, Index n, Index panel);
 // L^-1 -> lower triangle of L^-T L^-1 = (L L^T)^-1: panels ascending.

@@ -3,7 +3,7 @@
 #include <atomic>
 
 #include "best.hpp"
-#include "simd.hpp"
+#include "packed.hpp"
 
 namespace pyrec::cpu {
 namespace {
@@ -20,10 +20,13 @@ template <class T> class BestRows {
 
     Best<T>& operator[](Index r) { return best_[r]; }
 
-    Index finish(Id* out_items, T* out_scores) {
-        Index nans = 0;
-        for (Index r = 0; r < rows_; ++r)
-            nans += best_[r].finish(out_items + (first_ + r) * k_, out_scores + (first_ + r) * k_);
+    // Writes all rows, returns the number of NaN.
+    Index finish(const Exec& ex, Id* out_items, T* out_scores) {
+        std::atomic<Index> nans{0};  // a count of integers: the order of adding does not matter
+        parallel_for(ex, rows_, 64, [&](Index r) {
+            const Index at = (first_ + r) * k_;
+            if (const Index n = best_[r].finish(out_items + at, out_scores + at)) nans += n;
+        });
         return nans;
     }
 
@@ -34,13 +37,14 @@ template <class T> class BestRows {
 };
 
 // Runs select(first row, rows, best) over ranges of rows. Returns the number of NaN.
-template <class T, class F> Index select_rows(const Exec& ex, Id* out_items, T* out_scores, Index n, Index k,
-                                              Index grain, const Filter& filter, F select) {
-    std::atomic<Index> nans{0};  // a count of integers: the order of adding does not matter
+template <class T, class F>
+Index select_rows(const Exec& ex, Id* out_items, T* out_scores, Index n, Index k, Index grain, const Filter& filter,
+                  F select) {
+    std::atomic<Index> nans{0};
     parallel_ranges(ex, n, grain, [&](Index begin, Index end) {
         BestRows<T> best(begin, end - begin, k, filter);
         select(begin, end - begin, best);
-        nans += best.finish(out_items, out_scores);
+        nans += best.finish(ex, out_items, out_scores);
     });
     return nans;
 }
@@ -54,19 +58,29 @@ template <class T, class Row> void gather_scores(T* acc, Index nnz, const T* x, 
     }
 }
 
+constexpr int kSumVectors = 8;  // sums of a row that are held in registers
+
+// sums[c] = sum_e x[e] * w[e][c] over the entries of a row of X, for `count` columns of w, whose rows are stride apart.
+template <class T> void row_sums(T* sums, const Csr<T>& X, Index row, const T* w, Index stride, Index count) {
+    constexpr int lanes = kLanes<T>;
+    const Index from = X.indptr[row], to = X.indptr[row + 1];
+    if (count < kSumVectors * lanes) {
+        std::fill(sums, sums + count, T(0));
+        for (Index e = from; e < to; ++e)
+            for (Index c = 0; c < count; ++c) sums[c] += X.data[e] * w[X.indices[e] * stride + c];
+        return;
+    }
+    Vec<T> s[kSumVectors] = {};
+    for (Index e = from; e < to; ++e) {
+        const T* at = w + X.indices[e] * stride;
+        for (int v = 0; v < kSumVectors; ++v) s[v] += X.data[e] * load(at + v * lanes);
+    }
+    for (int v = 0; v < kSumVectors; ++v) store(sums + v * lanes, s[v]);
+}
+
 template <class T> void offer_listed(Best<T>& best, const T* scores, const Id* ids, Index count) {
     for (Index c = 0; c < count; ++c)
         if (!(scores[c] <= best.bar())) best.offer(scores[c], ids[c]);
-}
-
-// Copies `rows` rows of x (., d) as (d, width): element r of every row side by side, missing rows as 0.
-template <class T> void pack(T* to, const T* x, Index rows, Index width, Index d) {
-    for (Index r = 0; r < width; ++r) {
-        if (r < rows)
-            for (Index k = 0; k < d; ++k) to[k * width + r] = x[r * d + k];
-        else
-            for (Index k = 0; k < d; ++k) to[k * width + r] = T(0);
-    }
 }
 
 // Offers the scores of a register tile: rows of `best` from r0 on, `rows` of them; items from `first` on, `columns`.
@@ -94,139 +108,143 @@ void offer_tile(const RegisterTile<T>& tile, BestRows<T>& best, Index r0, Index 
 
 }  // namespace
 
-template <class T> Index top_k(const Exec& ex, Id* out_items, T* out_scores, const T* scores, Index n, Index I, Index k,
-                               const Filter& filter) {
+template <class T>
+Index top_k(const Exec& ex, Id* out_items, T* out_scores, const T* scores, Index n, Index I, Index k,
+            const Filter& filter) {
     const Index grain = std::clamp<Index>(65536 / std::max<Index>(I, 1), 1, 64);
-    return select_rows<T>(
-        ex, out_items, out_scores, n, k, grain, filter, [=](Index begin, Index rows, BestRows<T>& best) {
-            for (Index r = 0; r < rows; ++r) {
-                const T* row = scores + (begin + r) * I;
-                if (!filter.candidates) {
-                    best[r].offer_all(row, I, 0);
-                    continue;
-                }
-                for (const Id* c = filter.candidates.begin(begin + r); c < filter.candidates.end(begin + r); ++c)
-                    if (!(row[*c] <= best[r].bar())) best[r].offer(row[*c], *c);
+    return select_rows<T>(ex, out_items, out_scores, n, k, grain, filter,
+                          [=](Index begin, Index rows, BestRows<T>& best) {
+        for (Index r = 0; r < rows; ++r) {
+            const T* row = scores + (begin + r) * I;
+            if (!filter.candidates) {
+                best[r].offer_all(row, I, 0);
+                continue;
             }
-        });
+            for (const Id* c = filter.candidates.begin(begin + r); c < filter.candidates.end(begin + r); ++c)
+                if (!(row[*c] <= best[r].bar())) best[r].offer(row[*c], *c);
+        }
+    });
 }
 
-template <class T> Index factor_top_k(const Exec& ex, Id* out_items, T* out_scores, const T* users, const T* items,
-                                      Index n, Index I, Index d, Index k, const Filter& filter) {
+template <class T>
+Index factor_top_k(const Exec& ex, Id* out_items, T* out_scores, const T* users, const T* items, Index n, Index I,
+                   Index d, Index k, const Filter& filter) {
     if (filter.candidates) {
-        return select_rows<T>(
-            ex, out_items, out_scores, n, k, 16, filter, [=](Index begin, Index rows, BestRows<T>& best) {
-                for (Index r = 0; r < rows; ++r) {
-                    const Id *c = filter.candidates.begin(begin + r), *end = filter.candidates.end(begin + r);
-                    const T* u = users + (begin + r) * d;
-                    constexpr Index together = 8;  // sums that do not wait for one another
-                    for (; c < end; c += together) {
-                        const Index count = std::min<Index>(together, end - c);
-                        T sum[together] = {};
-                        const T* v[together];
-                        for (Index t = 0; t < together; ++t)
-                            v[t] = items + static_cast<Index>(c[std::min(t, count - 1)]) * d;
-                        for (Index f = 0; f < d; ++f)
-                            for (Index t = 0; t < together; ++t) sum[t] += u[f] * v[t][f];
-                        offer_listed(best[r], sum, c, count);
-                    }
+        return select_rows<T>(ex, out_items, out_scores, n, k, 16, filter,
+                              [=](Index begin, Index rows, BestRows<T>& best) {
+            for (Index r = 0; r < rows; ++r) {
+                const Id *c = filter.candidates.begin(begin + r), *end = filter.candidates.end(begin + r);
+                const T* u = users + (begin + r) * d;
+                constexpr Index together = 8;  // sums that do not wait for one another
+                for (; c < end; c += together) {
+                    const Index count = std::min<Index>(together, end - c);
+                    T sum[together] = {};
+                    const T* v[together];
+                    for (Index t = 0; t < together; ++t)
+                        v[t] = items + static_cast<Index>(c[std::min(t, count - 1)]) * d;
+                    for (Index f = 0; f < d; ++f)
+                        for (Index t = 0; t < together; ++t) sum[t] += u[f] * v[t][f];
+                    offer_listed(best[r], sum, c, count);
                 }
-            });
+            }
+        });
     }
     constexpr Index mr = kTileRows, nr = kTileColumns<T>;
     const Index panels = ceil_div(I, nr);
     Scratch<T> packed(panels * nr * d);
     T* b = packed.data();
     parallel_for(ex, panels, 64,
-                 [=](Index p) { pack(b + p * nr * d, items + p * nr * d, std::min(nr, I - p * nr), nr, d); });
+                 [=](Index p) { pack_rows(b + p * nr * d, nr, items + p * nr * d, d, std::min(nr, I - p * nr), d); });
     // Rows of a chunk stay in the second-level cache while all items stream past.
     const Index grain = std::clamp<Index>(32768 / std::max<Index>(d, 1), 1, 12) * mr;
     return select_rows<T>(ex, out_items, out_scores, n, k, grain, filter,
                           [=](Index begin, Index rows, BestRows<T>& best) {
-                              Scratch<T> a(ceil_div(rows, mr) * mr * d);
-                              for (Index r = 0; r < rows; r += mr)
-                                  pack(a.data() + r * d, users + (begin + r) * d, std::min(mr, rows - r), mr, d);
-                              RegisterTile<T> tile;
-                              for (Index p = 0; p < panels; ++p) {
-                                  for (Index r = 0; r < rows; r += mr) {
-                                      tile.multiply(a.data() + r * d, b + p * nr * d, d);
-                                      offer_tile(tile, best, r, std::min(mr, rows - r), static_cast<Id>(p * nr),
-                                                 std::min(nr, I - p * nr));
-                                  }
-                              }
-                          });
+        Scratch<T> a(ceil_div(rows, mr) * mr * d);
+        for (Index r = 0; r < rows; r += mr)
+            pack_rows(a.data() + r * d, mr, users + (begin + r) * d, d, std::min(mr, rows - r), d);
+        RegisterTile<T> tile;
+        for (Index p = 0; p < panels; ++p) {
+            for (Index r = 0; r < rows; r += mr) {
+                tile.multiply(a.data() + r * d, b + p * nr * d, d);
+                offer_tile(tile, best, r, std::min(mr, rows - r), static_cast<Id>(p * nr), std::min(nr, I - p * nr));
+            }
+        }
+    });
 }
 
-template <class T> Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X, const T* W,
-                                      Index I, Index k, const Filter& filter) {
+template <class T>
+Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X, const T* W, Index I, Index k,
+                   const Filter& filter) {
     if (filter.candidates) {
-        return select_rows<T>(
-            ex, out_items, out_scores, X.rows, k, 4, filter, [=](Index begin, Index rows, BestRows<T>& best) {
-                for (Index r = 0; r < rows; ++r) {
-                    const Id* c = filter.candidates.begin(begin + r);
-                    const Index count = filter.candidates.end(begin + r) - c, from = X.indptr[begin + r];
-                    Scratch<T> acc(count);
-                    gather_scores(
-                        acc.data(), X.indptr[begin + r + 1] - from, X.data + from,
-                        [=](Index e) { return W + X.indices[from + e] * I; }, c, count);
-                    offer_listed(best[r], acc.data(), c, count);
-                }
-            });
-    }
-    // Blocks of columns outside, rows inside: the block's part of W is shared by the rows in cache, and the sums of a
-    // row stay in registers.
-    constexpr int vectors = 8, lanes = kLanes<T>;
-    constexpr Index width = vectors * lanes;
-    return select_rows<T>(ex, out_items, out_scores, X.rows, k, 128, filter,
-                          [=](Index begin, Index rows, BestRows<T>& best) {
-                              T sums[width];
-                              for (Index j = 0; j < I; j += width) {
-                                  const Index count = std::min(width, I - j);
-                                  for (Index r = 0; r < rows; ++r) {
-                                      const Index from = X.indptr[begin + r], to = X.indptr[begin + r + 1];
-                                      if (count == width) {
-                                          Vec<T> s[vectors] = {};
-                                          for (Index e = from; e < to; ++e) {
-                                              const T* w = W + X.indices[e] * I + j;
-                                              for (int v = 0; v < vectors; ++v) s[v] += X.data[e] * load(w + v * lanes);
-                                          }
-                                          for (int v = 0; v < vectors; ++v) store(sums + v * lanes, s[v]);
-                                      } else {
-                                          std::fill(sums, sums + count, T(0));
-                                          for (Index e = from; e < to; ++e) {
-                                              const T* w = W + X.indices[e] * I + j;
-                                              for (Index c = 0; c < count; ++c) sums[c] += X.data[e] * w[c];
-                                          }
-                                      }
-                                      best[r].offer_all(sums, count, static_cast<Id>(j));
-                                  }
-                              }
-                          });
-}
-
-template <class T> Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X, const Csr<T>& W,
-                                      Index k, const Filter& filter) {
-    return select_rows<T>(
-        ex, out_items, out_scores, X.rows, k, 8, filter, [=](Index begin, Index rows, BestRows<T>& best) {
-            Scratch<T> sums(W.cols);
+        return select_rows<T>(ex, out_items, out_scores, X.rows, k, 4, filter,
+                              [=](Index begin, Index rows, BestRows<T>& best) {
             for (Index r = 0; r < rows; ++r) {
-                std::fill(sums.data(), sums.data() + W.cols, T(0));
-                for (Index e = X.indptr[begin + r]; e < X.indptr[begin + r + 1]; ++e) {
-                    const Index i = X.indices[e];
-                    for (Index w = W.indptr[i]; w < W.indptr[i + 1]; ++w) sums[W.indices[w]] += X.data[e] * W.data[w];
-                }
-                if (!filter.candidates) {
-                    best[r].offer_all(sums.data(), W.cols, 0);
-                    continue;
-                }
-                for (const Id* c = filter.candidates.begin(begin + r); c < filter.candidates.end(begin + r); ++c)
-                    if (!(sums[*c] <= best[r].bar())) best[r].offer(sums[*c], *c);
+                const Id* c = filter.candidates.begin(begin + r);
+                const Index count = filter.candidates.end(begin + r) - c, from = X.indptr[begin + r];
+                Scratch<T> acc(count);
+                gather_scores(acc.data(), X.indptr[begin + r + 1] - from, X.data + from,
+                              [=](Index e) { return W + X.indices[from + e] * I; }, c, count);
+                offer_listed(best[r], acc.data(), c, count);
             }
         });
+    }
+    // Columns in blocks outside, rows inside: a block of W serves many rows from cache. Where it serves enough of them
+    // it is packed first, which makes its lines and pages adjacent.
+    constexpr Index width = kSumVectors * kLanes<T>, batch = 16384;
+    Index nans = 0;
+    for (Index first = 0; first < X.rows; first += batch) {
+        const Index rows = std::min(batch, X.rows - first);
+        const bool packs = X.indptr[first + rows] - X.indptr[first] > 4 * X.cols;
+        Scratch<T> packed(packs ? X.cols * width : 0);
+        BestRows<T> best(first, rows, k, filter);
+        for (Index j = 0; j < I; j += width) {
+            const Index count = std::min(width, I - j);
+            T* block = packed.data();
+            if (packs) {
+                parallel_for(ex, X.cols, 256, [=](Index i) {
+                    std::copy_n(W + i * I + j, count, block + i * width);
+                    std::fill(block + i * width + count, block + (i + 1) * width, T(0));
+                });
+            }
+            parallel_for(ex, rows, 16, [&](Index r) {
+                T sums[width];
+                if (packs)
+                    row_sums(sums, X, first + r, block, width, width);
+                else
+                    row_sums(sums, X, first + r, W + j, I, count);
+                best[r].offer_all(sums, count, static_cast<Id>(j));
+            });
+        }
+        nans += best.finish(ex, out_items, out_scores);
+    }
+    return nans;
 }
 
-template <class T> void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const T* W, Index I,
-                                           const Index* rows, const Index* items, Index m) {
+template <class T>
+Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X, const Csr<T>& W, Index k,
+                   const Filter& filter) {
+    return select_rows<T>(ex, out_items, out_scores, X.rows, k, 8, filter,
+                          [=](Index begin, Index rows, BestRows<T>& best) {
+        Scratch<T> sums(W.cols);
+        for (Index r = 0; r < rows; ++r) {
+            std::fill(sums.data(), sums.data() + W.cols, T(0));
+            for (Index e = X.indptr[begin + r]; e < X.indptr[begin + r + 1]; ++e) {
+                const Index i = X.indices[e];
+                for (Index w = W.indptr[i]; w < W.indptr[i + 1]; ++w) sums[W.indices[w]] += X.data[e] * W.data[w];
+            }
+            if (!filter.candidates) {
+                best[r].offer_all(sums.data(), W.cols, 0);
+                continue;
+            }
+            for (const Id* c = filter.candidates.begin(begin + r); c < filter.candidates.end(begin + r); ++c)
+                if (!(sums[*c] <= best[r].bar())) best[r].offer(sums[*c], *c);
+        }
+    });
+}
+
+template <class T>
+void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const T* W, Index I, const Index* rows,
+                        const Index* items, Index m) {
     parallel_for(ex, m, 64, [=](Index p) {
         T sum = 0;
         for (Index e = X.indptr[rows[p]]; e < X.indptr[rows[p] + 1]; ++e)
@@ -235,8 +253,9 @@ template <class T> void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>&
     });
 }
 
-template <class T> void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const Csr<T>& W, const Index* rows,
-                                           const Index* items, Index m) {
+template <class T>
+void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const Csr<T>& W, const Index* rows, const Index* items,
+                        Index m) {
     parallel_for(ex, m, 64, [=](Index p) {
         T sum = 0;
         for (Index e = X.indptr[rows[p]]; e < X.indptr[rows[p] + 1]; ++e) {

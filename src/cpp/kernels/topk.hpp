@@ -23,23 +23,29 @@ struct Filter {
 };
 
 // scores (n,I)
-template <class T> Index top_k(const Exec& ex, Id* out_items, T* out_scores, const T* scores, Index n, Index I, Index k,
-                               const Filter& filter);
+template <class T>
+Index top_k(const Exec& ex, Id* out_items, T* out_scores, const T* scores, Index n, Index I, Index k,
+            const Filter& filter);
 
 // score of row u, item i = users[u] . items[i];  users (n,d), items (I,d)
-template <class T> Index factor_top_k(const Exec& ex, Id* out_items, T* out_scores, const T* users, const T* items,
-                                      Index n, Index I, Index d, Index k, const Filter& filter);
+template <class T>
+Index factor_top_k(const Exec& ex, Id* out_items, T* out_scores, const T* users, const T* items, Index n, Index I,
+                   Index d, Index k, const Filter& filter);
 
 // scores = X W;  X (n,J), W (J,I) dense or sparse
-template <class T> Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X, const T* W,
-                                      Index I, Index k, const Filter& filter);
-template <class T> Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X, const Csr<T>& W,
-                                      Index k, const Filter& filter);
+template <class T>
+Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X, const T* W, Index I, Index k,
+                   const Filter& filter);
+template <class T>
+Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X, const Csr<T>& W, Index k,
+                   const Filter& filter);
 
 // out (m): element (rows[p], items[p]) of X W
-template <class T> void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const T* W, Index I,
-                                           const Index* rows, const Index* items, Index m);
-template <class T> void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const Csr<T>& W, const Index* rows,
-                                           const Index* items, Index m);
+template <class T>
+void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const T* W, Index I, const Index* rows,
+                        const Index* items, Index m);
+template <class T>
+void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const Csr<T>& W, const Index* rows, const Index* items,
+                        Index m);
 
 }  // namespace pyrec::PYREC_BACKEND

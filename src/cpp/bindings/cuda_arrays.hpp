@@ -1,0 +1,57 @@
+// The CUDA side of array.hpp: anything with __cuda_array_interface__ (CuPy, PyTorch, Numba, ...), and an execution
+// context made from the handle of a stream.
+#pragma once
+#include <type_traits>
+
+#include "array.hpp"
+
+namespace pyrec {
+
+// __cuda_array_interface__ in _cuda; in _simt, whose device is the CPU, __array_interface__: the same format.
+extern const char* const kArrayInterface;
+
+struct ElementType {
+    char kind;  // of the interface's typestr: b, i, u or f
+    Index size;
+};
+
+template <class T> constexpr ElementType element_type() {
+    static_assert(std::is_arithmetic_v<T>);
+    constexpr char kind = std::is_same_v<T, bool>       ? 'b'
+                          : std::is_floating_point_v<T> ? 'f'
+                          : std::is_signed_v<T>         ? 'i'
+                                                        : 'u';
+    return {kind, sizeof(T)};
+}
+
+// Reads the interface of `src` into `a`; false unless it is an aligned C-contiguous array of exactly this type, at most
+// 4-dimensional. What another stream still does to the array is not awaited: the caller has ordered it before ours.
+bool read_array(py::handle src, ElementType type, bool writeable, Array<void>& a);
+
+}  // namespace pyrec
+
+namespace pybind11::detail {
+
+template <class T, class A, bool writeable> struct device_array_caster {
+    PYBIND11_TYPE_CASTER(A, const_name("array"));
+    bool load(handle src, bool) {
+        pyrec::Array<void> a;
+        if (!pyrec::read_array(src, pyrec::element_type<T>(), writeable, a)) return false;
+        value.data = static_cast<T*>(a.data), value.ndim = a.ndim, value.shape = a.shape;
+        return true;
+    }
+};
+template <class T> struct type_caster<pyrec::In<T>> : device_array_caster<T, pyrec::In<T>, false> {};
+template <class T> struct type_caster<pyrec::Out<T>> : device_array_caster<T, pyrec::Out<T>, true> {};
+
+template <> struct type_caster<pyrec::Exec> {
+    PYBIND11_TYPE_CASTER(pyrec::Exec, const_name("int"));
+    bool load(handle src, bool) {
+        make_caster<std::uintptr_t> stream;
+        if (!PyLong_Check(src.ptr()) || !stream.load(src, false)) return false;
+        value = {reinterpret_cast<CUstream_st*>(cast_op<std::uintptr_t>(stream))};
+        return true;
+    }
+};
+
+}  // namespace pybind11::detail

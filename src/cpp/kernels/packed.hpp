@@ -1,0 +1,88 @@
+// Matrix products from packed panels: packed once, used by all threads. For products that BLAS on tiles would spend
+// much of its time packing again and again, and for those whose result is consumed in registers.
+#pragma once
+#include <numeric>
+
+#include "parallel.hpp"
+#include "simd.hpp"
+
+namespace pyrec::cpu {
+
+// A panel holds `width` rows of an operand side by side: element (r, k) at k * width + r. An operand of n rows and
+// depth K is ceil_div(n, width) panels, the last one filled up with zeros.
+inline Index packed_size(Index n, Index width, Index K) { return ceil_div(n, width) * width * K; }
+
+// One panel from `rows` <= width rows of a row-major matrix, depth along its rows.
+template <class T> void pack_rows(T* to, Index width, const T* x, Index stride, Index rows, Index K) {
+    for (Index r = 0; r < width; ++r) {
+        if (r < rows)
+            for (Index k = 0; k < K; ++k) to[k * width + r] = x[r * stride + k];
+        else
+            for (Index k = 0; k < K; ++k) to[k * width + r] = T(0);
+    }
+}
+
+// One panel from `columns` <= width columns of a row-major matrix, depth along its columns.
+template <class T> void pack_columns(T* to, Index width, const T* x, Index stride, Index columns, Index K) {
+    for (Index k = 0; k < K; ++k) {
+        std::copy_n(x + k * stride, columns, to + k * width);
+        std::fill(to + k * width + columns, to + (k + 1) * width, T(0));
+    }
+}
+
+// Rows per chunk when both operands are packed in one pass: whole panels of either.
+template <class T> inline constexpr Index kPackRows = std::lcm<Index>(kTileRows, kTileColumns<T>);
+
+// What of C an update writes.
+struct Region {
+    Index rows, columns;
+    Index diagonal;    // tiles with all columns beyond row + diagonal are left out (columns to keep everything)
+    Index fresh_from;  // columns from here on are overwritten, those before are added to
+};
+
+// C (rows, columns) += or = alpha A B, in the tiles of `region`; A and B packed, depth K. A tile that the diagonal cuts
+// is written whole.
+template <class T>
+void packed_update(const Exec& ex, T* c, Index ldc, const T* a, const T* b, Index K, T alpha, const Region& region) {
+    constexpr Index mr = kTileRows, nr = kTileColumns<T>, lanes = kLanes<T>;
+    constexpr Index row_block = 12 * mr, column_block = 24 * nr;  // A's part stays in the second-level cache
+    const Index blocks = ceil_div(region.columns, column_block);
+    const auto tile = [=](Index i, Index j) {
+        const Index m = std::min(mr, region.rows - i), n = std::min(nr, region.columns - j);
+        T* to = c + i * ldc + j;
+        for (Index r = 0; r < m; ++r) {
+            __builtin_prefetch(to + r * ldc, 1);
+            __builtin_prefetch(to + r * ldc + n - 1, 1);
+        }
+        RegisterTile<T> product;
+        product.multiply(a + i * K, b + j * K, K);
+        const bool fresh = j >= region.fresh_from;
+        if (n == nr) {
+            for (Index r = 0; r < m; ++r) {
+                for (Index h = 0; h < 2; ++h) {
+                    T* at = to + r * ldc + h * lanes;
+                    store(at, fresh ? alpha * product.sum[r][h] : load(at) + alpha * product.sum[r][h]);
+                }
+            }
+        } else {
+            T row[nr];
+            for (Index r = 0; r < m; ++r) {
+                store(row, product.sum[r][0]);
+                store(row + lanes, product.sum[r][1]);
+                T* at = to + r * ldc;
+                for (Index l = 0; l < n; ++l) at[l] = (fresh ? T(0) : at[l]) + alpha * row[l];
+            }
+        }
+    };
+    // From the last rows on: where a diagonal cuts, they are the longest, and short ones balance the end.
+    const Index chunks = ceil_div(region.rows, row_block) * blocks;
+    parallel_for(ex, chunks, 1, [=](Index chunk) {
+        const Index i0 = (chunks - 1 - chunk) / blocks * row_block, j0 = (chunks - 1 - chunk) % blocks * column_block;
+        const Index i1 = std::min(region.rows, i0 + row_block), j1 = std::min(region.columns, j0 + column_block);
+        for (Index j = j0; j < j1 && j <= i1 - 1 + region.diagonal; j += nr)
+            for (Index i = i0; i < i1; i += mr)
+                if (j <= i + mr - 1 + region.diagonal) tile(i, j);
+    });
+}
+
+}  // namespace pyrec::cpu
