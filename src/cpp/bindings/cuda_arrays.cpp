@@ -29,6 +29,7 @@ bool read_array(py::handle src, ElementType type, bool writeable, Array<void>& a
     if (!shape.load(entry("shape"), false)) return false;
     const std::vector<Index>& extents = shape;
     if (extents.size() > a.shape.size()) return false;
+    if (std::any_of(extents.begin(), extents.end(), [](Index n) { return n < 0; })) return false;
     a.ndim = static_cast<int>(extents.size());
     std::copy(extents.begin(), extents.end(), a.shape.begin());
     if (const py::object given = entry("strides"); !given.is_none())

@@ -1,0 +1,73 @@
+"""The CUDA module: importable anywhere, and on a GPU the same results as the CPU."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers import cases
+
+from pyrec_core.kernels.interaction import bi_interaction_backward, bi_interaction_forward
+
+
+@pytest.fixture(scope="module", autouse=True)
+def simd_level():
+    """Hides the fixture of this name: one CPU level is enough to compare with."""
+
+
+@pytest.fixture(scope="module")
+def native():
+    """The CUDA module."""
+    return pytest.importorskip("pyrec_core._cuda", reason="_cuda was not built (no nvcc, or PYREC_CUDA=OFF)")
+
+
+def check_equals_cpu(cupy, kernel, *arrays):
+    """Compare a kernel on CuPy arrays with the same kernel on NumPy arrays."""
+    on_gpu = kernel(*map(cupy.asarray, arrays))
+    assert isinstance(on_gpu, cupy.ndarray)
+    assert on_gpu.dtype == arrays[0].dtype
+    tolerance = 1e-5 if arrays[0].dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(on_gpu.get(), kernel(*arrays), rtol=tolerance, atol=tolerance * 100)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@cases(ndim=3)
+def test_bi_interaction_equals_cpu(cupy, native, dtype, shape, seed):
+    rng = np.random.default_rng(seed)
+    emb, d_out = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[::2]).astype(dtype)
+    check_equals_cpu(cupy, bi_interaction_forward, emb)
+    check_equals_cpu(cupy, bi_interaction_backward, d_out, emb)
+
+
+def test_large_arrays_and_other_streams(cupy, native):
+    emb = np.random.default_rng(0).normal(size=(40_000, 3, 500)).astype("f4")  # more elements than threads
+    with cupy.cuda.Stream(non_blocking=True):
+        check_equals_cpu(cupy, bi_interaction_forward, emb)
+
+
+def test_module_says_whether_it_can_run(native):
+    assert (native.cuda_status() == "") == (native.device_count() > 0)
+
+
+def test_module_imports_and_explains_itself_where_no_gpu_is_visible(native):
+    code = """
+from pyrec_core import _cuda
+class OnDevice:
+    def __init__(self, shape):
+        self.__cuda_array_interface__ = {"shape": shape, "typestr": "<f4", "data": (4096, False)}
+print(_cuda.device_count())
+print(_cuda.cuda_status())
+_cuda.bi_interaction_forward(0, OnDevice((0, 4)), OnDevice((0, 3, 4)))  # nothing to do
+try:
+    _cuda.bi_interaction_forward(0, OnDevice((2, 4)), OnDevice((2, 3, 4)))
+except RuntimeError as error:
+    print(error)
+"""
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    count, status, error = done.stdout.splitlines()
+    assert count == "0"
+    assert "NVIDIA driver" in status
+    assert error.startswith("CUDA kernel launch failed: ")
