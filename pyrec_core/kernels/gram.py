@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from .._backend import check_threads, cpu
+from .._backend import Array, check_threads, cpu
 from .._validation import as_array, check_bool, check_float, check_float_array, check_interactions
 from .linalg import Progress, _check_square, _invert_lower_half, cholesky_
 
@@ -14,7 +14,7 @@ __all__ = ["ease_weights", "gram"]
 
 def gram(
     X: Any,
-    weights: ArrayLike | None = None,
+    weights: Array | None = None,
     dtype: DTypeLike | None = None,
     *,
     n_threads: int | None = None,
@@ -65,7 +65,7 @@ def gram(
 
 
 def ease_weights(
-    gram: ArrayLike,
+    gram: Array,
     l2: float,
     overwrite: bool = False,
     *,
@@ -101,30 +101,27 @@ def ease_weights(
         ``gram + l2 * identity`` is not positive definite, to the precision of its dtype.
     """
     l2 = check_float("l2", l2, low=0.0)
-    if check_bool("overwrite", overwrite):
-        a = gram
-    else:
-        a = check_float_array("gram", gram, ndim=2)
-        a = a.copy() if a is gram or np.may_share_memory(a, gram) else a
-    assert isinstance(a, np.ndarray) or overwrite
-    n = _check_square("gram", a)  # type: ignore[arg-type]
+    a = np.asarray(gram) if check_bool("overwrite", overwrite) else check_float_array("gram", gram, ndim=2)
+    if not overwrite and np.may_share_memory(a, gram):
+        a = a.copy()
+    n = _check_square("gram", a)
     diagonal = np.einsum("ii->i", a)
-    diagonal += a.dtype.type(l2)  # type: ignore[union-attr]
+    diagonal += a.dtype.type(l2)
     before = diagonal.astype(np.float64)
     if not np.isfinite(before).all():
         raise ValueError("gram must be finite, got NaN or infinity")
     report = progress or (lambda share: None)
     try:
-        cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))  # type: ignore[arg-type]
+        cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))
     except ValueError as error:
         raise ValueError(_not_definite(l2, str(error))) from None
     # A rank-deficient matrix may pass by rounding: then a pivot is no larger than the rounding of its row.
-    rounding = 4 * np.sqrt(n) * float(np.finfo(a.dtype).eps)  # type: ignore[union-attr]
+    rounding = 4 * np.sqrt(n) * float(np.finfo(a.dtype).eps)
     if (diagonal.astype(np.float64) ** 2 <= rounding * before).any():
-        raise ValueError(_not_definite(l2, f"a pivot vanishes to the precision of {a.dtype}"))  # type: ignore[union-attr]
-    _invert_lower_half(a, n_threads, lambda share: report(share * 2 / 3))  # type: ignore[arg-type]
+        raise ValueError(_not_definite(l2, f"a pivot vanishes to the precision of {a.dtype}"))
+    _invert_lower_half(a, n_threads, lambda share: report(share * 2 / 3))
     cpu().ease_from_inverse(check_threads(n_threads), a)
-    return a  # type: ignore[return-value]
+    return a
 
 
 def _not_definite(l2: float, why: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .._backend import check_threads, cpu, linear_algebra
+from .._backend import Array, check_threads, cpu, linear_algebra
 from .._validation import check_bool, check_float, check_float_array
 
 __all__ = ["cholesky_", "gemm", "inverse_from_cholesky_", "syrk"]
@@ -19,7 +19,7 @@ Matrix = NDArray[Any]
 Progress = Callable[[float], None]  # told the share of the work done since the last call
 
 
-def _operand(name: str, a: ArrayLike, trans: bool) -> tuple[Matrix, bool]:
+def _operand(name: str, a: Array, trans: bool) -> tuple[Matrix, bool]:
     """Return ``a`` as a C-contiguous array, and whether its transpose is meant."""
     trans = check_bool(f"trans_{name}" if name == "b" else "trans_a", trans)
     if isinstance(a, np.ndarray) and a.ndim == 2 and a.flags.f_contiguous and not a.flags.c_contiguous:
@@ -59,8 +59,8 @@ def _check_square(name: str, a: Matrix) -> int:
 
 
 def gemm(
-    a: ArrayLike,
-    b: ArrayLike,
+    a: Array,
+    b: Array,
     *,
     trans_a: bool = False,
     trans_b: bool = False,
@@ -111,7 +111,7 @@ def gemm(
 
 
 def syrk(
-    a: ArrayLike,
+    a: Array,
     *,
     trans: bool = False,
     alpha: float = 1.0,

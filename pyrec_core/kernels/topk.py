@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .._backend import check_threads, cpu
+from .._backend import Array, check_threads, cpu
 from .._errors import PyrecWarning
 from .._validation import Csr, check_float_array, check_ids, check_int, check_interactions
 
@@ -64,7 +64,7 @@ def _select(
 
 
 def top_k(
-    scores: ArrayLike, k: int, exclude: Any = None, *, candidates: Any = None, n_threads: int | None = None
+    scores: Array, k: int, exclude: Any = None, *, candidates: Any = None, n_threads: int | None = None
 ) -> TopK:
     """The k best of given scores.
 
@@ -96,8 +96,8 @@ def top_k(
 
 
 def factor_top_k(
-    user_factors: ArrayLike,
-    item_factors: ArrayLike,
+    user_factors: Array,
+    item_factors: Array,
     k: int,
     exclude: Any = None,
     *,
@@ -158,7 +158,7 @@ def sparse_top_k(
 
 
 def sparse_pair_scores(
-    X: Any, weights: Any, rows: ArrayLike, items: ArrayLike, *, n_threads: int | None = None
+    X: Any, weights: Any, rows: Array, items: Array, *, n_threads: int | None = None
 ) -> NDArray[Any]:
     """Elements ``(rows[p], items[p])`` of ``X @ weights``, at the cost of the pairs asked for.
 

@@ -1,0 +1,63 @@
+"""Recommender systems: fast kernels for NumPy arrays, and thin scikit-learn-style models on top.
+
+``from pyrec_core import EASE`` and ``from pyrec_core import kernels`` are the two ways in. Everything listed
+in ``__all__`` is public. It is imported when it is first used, so that ``import pyrec_core`` alone costs
+nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    __version__: str
+    from . import datasets, evaluate, kernels, metrics, models, split, testing
+    from ._errors import ConvergenceWarning, NotEnoughMemoryError, NotFittedError, PyrecWarning
+    from ._interactions import Interactions
+    from .models import EASE, Popularity, load
+
+_HOME = {
+    "EASE": ".models",
+    "Popularity": ".models",
+    "load": ".models",
+    "Interactions": "._interactions",
+    "ConvergenceWarning": "._errors",
+    "NotEnoughMemoryError": "._errors",
+    "NotFittedError": "._errors",
+    "PyrecWarning": "._errors",
+}
+
+__all__ = [
+    "EASE",
+    "ConvergenceWarning",
+    "Interactions",
+    "NotEnoughMemoryError",
+    "NotFittedError",
+    "Popularity",
+    "PyrecWarning",
+    "__version__",
+    "datasets",
+    "evaluate",
+    "kernels",
+    "load",
+    "metrics",
+    "models",
+    "split",
+    "testing",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name], __name__), name)
+    elif name == "__version__":
+        value = import_module("importlib.metadata").version("pyrec_core")
+    elif name in __all__:
+        value = import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

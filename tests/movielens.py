@@ -1,0 +1,74 @@
+"""MovieLens for tests: in the folder that PYREC_DATA names, else the test is skipped."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+N_NEGATIVES = 99
+
+
+def load(name):
+    folder = os.environ.get("PYREC_DATA")
+    if not folder:
+        pytest.skip("the environment variable PYREC_DATA does not name a folder of data sets")
+    path = Path(folder, name, f"{name}.npz")
+    if not path.exists():
+        pytest.skip(f"PYREC_DATA has no {name}/{name}.npz")
+    with np.load(path) as archive:
+        return dict(archive)
+
+
+def splitmix64(x):
+    with np.errstate(over="ignore"):
+        x = x.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))
+
+
+def matrix(user, item, shape):
+    return sp.csr_array((np.ones(len(user), np.float32), (user, item)), shape=shape)
+
+
+@cache
+def ml100k_hash_split():
+    """Training and test matrix: all ratings positive, test where a hash of the raw ids is 0 or 1 mod 10."""
+    data = load("ml-100k")
+    user, item = data["user"].astype(np.int64), data["item"].astype(np.int64)
+    test = splitmix64(65536 * user + item) % np.uint64(10) < 2
+    shape = (943, 1682)
+    return matrix(user[~test] - 1, item[~test] - 1, shape), matrix(user[test] - 1, item[test] - 1, shape)
+
+
+@cache
+def ml100k_leave_one_out():
+    """Training matrix, test item (n,) and 99 negatives (n, 99): the last by time, ties the larger id."""
+    data = load("ml-100k")
+    user, item = data["user"].astype(np.int64) - 1, data["item"].astype(np.int64) - 1
+    order = np.lexsort((item, data["timestamp"], user))
+    user, item = user[order], item[order]
+    last = np.append(user[1:] != user[:-1], True)
+    everything = matrix(user, item, (943, 1682)).toarray() > 0
+    negatives = np.array([_hash_negatives(u, seen) for u, seen in enumerate(everything)])
+    return matrix(user[~last], item[~last], (943, 1682)), item[last], negatives
+
+
+def _hash_negatives(user, seen):
+    drawn = (splitmix64(1000003 * (user + 1) + np.arange(4000)) % np.uint64(1682)).astype(np.int64)
+    drawn = drawn[~seen[drawn]]
+    _, first = np.unique(drawn, return_index=True)
+    return drawn[np.sort(first)][:N_NEGATIVES]
+
+
+@cache
+def ml1m_leave_one_out():
+    """Training matrix, test item (n,) and 99 negatives (n, 99) of each user, as published with NCF."""
+    data = load("ml-1m")
+    user, item = data["user"].astype(np.int64) - 1, data["item"].astype(np.int64)
+    test = data["ncf_test_item"].astype(np.int64)
+    keep = item != test[user]
+    return matrix(user[keep], item[keep], (6040, 3953)), test, data["ncf_test_negatives"].astype(np.int64)
