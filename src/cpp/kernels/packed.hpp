@@ -45,7 +45,7 @@ struct Region {
 template <class T>
 void packed_update(const Exec& ex, T* c, Index ldc, const T* a, const T* b, Index K, T alpha, const Region& region) {
     constexpr Index mr = kTileRows, nr = kTileColumns<T>, lanes = kLanes<T>;
-    constexpr Index row_block = 12 * mr, column_block = 24 * nr;  // A's part stays in the second-level cache
+    constexpr Index row_block = 6 * mr, column_block = 24 * nr;  // A's part stays in the second-level cache
     const Index blocks = ceil_div(region.columns, column_block);
     const auto tile = [=](Index i, Index j) {
         const Index m = std::min(mr, region.rows - i), n = std::min(nr, region.columns - j);
