@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from . import datasets, evaluate, kernels, metrics, models, split, testing
+    from . import datasets, kernels, metrics, models, split, testing
     from ._errors import ConvergenceWarning, NotEnoughMemoryError, NotFittedError, PyrecWarning
     from ._interactions import Interactions
+    from .evaluation import evaluate
     from .models import EASE, Popularity, load
 
 _HOME = {
     "EASE": ".models",
     "Popularity": ".models",
     "load": ".models",
+    "evaluate": ".evaluation",
     "Interactions": "._interactions",
     "ConvergenceWarning": "._errors",
     "NotEnoughMemoryError": "._errors",

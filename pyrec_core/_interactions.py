@@ -183,9 +183,7 @@ class Interactions:
         X.has_canonical_format = True
         return X
 
-    def _merged(
-        self, first: NDArray[np.int64], order: NDArray[np.int64], duplicates: str
-    ) -> NDArray[np.float32]:
+    def _merged(self, first: NDArray[np.int64], order: NDArray[np.int64], duplicates: str) -> NDArray[np.float32]:
         if not len(order):
             return self.value
         if duplicates == "last":
@@ -226,9 +224,7 @@ def _check_vocabulary(name: str, ids: ArrayLike) -> NDArray[Any]:
     return array
 
 
-def _check_size(
-    name: str, size: str, ids: NDArray[np.int32], given: int, vocabulary: NDArray[Any] | None
-) -> int:
+def _check_size(name: str, size: str, ids: NDArray[np.int32], given: int, vocabulary: NDArray[Any] | None) -> int:
     needed = int(ids.max()) + 1 if len(ids) else 0
     given = check_int(size, given, low=0)
     if vocabulary is not None:

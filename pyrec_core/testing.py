@@ -19,6 +19,8 @@ import scipy.sparse as sp
 from ._errors import NotFittedError
 from .models import load
 
+__all__ = ["check_estimator", "estimator_checks"]
+
 Check = Callable[[Any], None]
 N_USERS, N_ITEMS = 60, 25
 
@@ -337,9 +339,7 @@ def check_threads_share_model(model: Any) -> None:
     users = np.arange(N_USERS)
     wanted, pairs = model.recommend(users), model.predict(users, 3)
     with ThreadPoolExecutor(4) as pool:
-        jobs = [
-            (pool.submit(model.recommend, users), pool.submit(model.predict, users, 3)) for _ in range(16)
-        ]
+        jobs = [(pool.submit(model.recommend, users), pool.submit(model.predict, users, 3)) for _ in range(16)]
     for lists, scores in jobs:
         _same(lists.result(), wanted, "in a thread")
         np.testing.assert_array_equal(scores.result(), pairs)
@@ -355,9 +355,7 @@ def check_save_and_load(model: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.without.suffix"
         model.save(path)
-        _require(
-            [file.name for file in Path(folder).iterdir()] == [path.name], "save must write exactly its path"
-        )
+        _require([file.name for file in Path(folder).iterdir()] == [path.name], "save must write exactly its path")
         for other in (load(path), pickle.loads(pickle.dumps(model))):
             _require(
                 type(other) is type(model) and other.get_params() == model.get_params(),

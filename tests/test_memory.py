@@ -68,9 +68,7 @@ def test_version_1_groups(machine):
     machine("cgroup/memory/memory.limit_in_bytes", 5000)
     machine("cgroup/memory/memory.usage_in_bytes", 2000)
     machine("cgroup/memory/memory.stat", "inactive_file 9\ntotal_inactive_file 300\ntotal_active_file 40")
-    assert (
-        available_memory() == 3340
-    )  # the path is that outside of the container: its root is what is mounted
+    assert available_memory() == 3340  # the path is that outside of the container: its root is what is mounted
 
 
 def test_require_memory_says_what_is_needed_and_what_there_is(monkeypatch):

@@ -142,9 +142,7 @@ def test_load_lets_missing_files_be_missing(path):
 @pytest.mark.parametrize("content", [b"", b"PK", b"hello", b"\x80\x04N."])
 def test_load_refuses_other_files(path, content):
     path.write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"path must name a pyrec_core file, got '.*model', which is not a zip"
-    ):
+    with pytest.raises(ValueError, match=r"path must name a pyrec_core file, got '.*model', which is not a zip"):
         load(path)
 
 
@@ -163,9 +161,7 @@ def test_load_refuses_other_containers(path):
 def test_load_refuses_a_newer_format_and_names_both_versions(path):
     save(path, HEADER, ARRAYS)
     change_header(path, format_version=2, package_version="9.9.9")
-    with pytest.raises(
-        ValueError, match=r"format version <= 1 .* of format version 2, written by pyrec_core 9\.9\.9"
-    ):
+    with pytest.raises(ValueError, match=r"format version <= 1 .* of format version 2, written by pyrec_core 9\.9\.9"):
         load(path)
 
 

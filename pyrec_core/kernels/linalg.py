@@ -47,8 +47,9 @@ def _check_inplace(name: str, a: Matrix) -> None:
     if a.ndim != 2:
         raise ValueError(f"{name} must be 2-D, got shape {a.shape}")
     if not (a.flags.c_contiguous and a.flags.writeable and a.flags.aligned):
-        raise ValueError(f"{name} must be C-contiguous and writeable, got flags C={a.flags.c_contiguous}, "
-                         f"W={a.flags.writeable}")
+        raise ValueError(
+            f"{name} must be C-contiguous and writeable, got flags C={a.flags.c_contiguous}, W={a.flags.writeable}"
+        )
 
 
 def _check_square(name: str, a: Matrix) -> int:
@@ -181,9 +182,7 @@ def cholesky_(a: Matrix, *, n_threads: int | None = None, progress: Progress | N
     return a
 
 
-def inverse_from_cholesky_(
-    factor: Matrix, *, n_threads: int | None = None, progress: Progress | None = None
-) -> Matrix:
+def inverse_from_cholesky_(factor: Matrix, *, n_threads: int | None = None, progress: Progress | None = None) -> Matrix:
     """Inverse of ``L @ L.T`` from its Cholesky factor ``L``, in place.
 
     Parameters

@@ -63,9 +63,7 @@ def _select(
     return np.pad(items, padding, constant_values=-1), np.pad(scores, padding, constant_values=-np.inf)
 
 
-def top_k(
-    scores: Array, k: int, exclude: Any = None, *, candidates: Any = None, n_threads: int | None = None
-) -> TopK:
+def top_k(scores: Array, k: int, exclude: Any = None, *, candidates: Any = None, n_threads: int | None = None) -> TopK:
     """The k best of given scores.
 
     Parameters
@@ -130,9 +128,7 @@ def factor_top_k(
             f"item_factors must have {user_factors.shape[1]} columns like user_factors, got {item_factors.shape[1]}"
         )
     n, n_items, dtype = len(user_factors), len(item_factors), user_factors.dtype
-    return _select(
-        cpu().factor_top_k, n, n_items, dtype, k, exclude, candidates, n_threads, user_factors, item_factors
-    )
+    return _select(cpu().factor_top_k, n, n_items, dtype, k, exclude, candidates, n_threads, user_factors, item_factors)
 
 
 def sparse_top_k(

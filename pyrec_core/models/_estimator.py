@@ -126,9 +126,7 @@ class Estimator:
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, Tags, TargetTags  # only scikit-learn calls this
 
-        return Tags(
-            estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(sparse=True)
-        )
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(sparse=True))
 
 
 def parameters(model: Estimator) -> list[Field[Any]]:

@@ -124,7 +124,7 @@ def test_ease_weights_bits_do_not_depend_on_threads(dtype):
 def test_ease_weights_refuse_rank_deficiency(dtype):
     X = random_sparse(np.random.default_rng(0), 500, 30, ones=True).toarray()
     X[:, 7] = X[:, 3]  # always together; rounding may leave a tiny positive pivot
-    with pytest.raises(ValueError, match="l2 must be large enough .* got l2=0.0"):
+    with pytest.raises(ValueError, match=r"l2 must be large enough .* got l2=0\.0"):
         ease_weights(gram(X, dtype=dtype), 0.0)
     X[:, 7] = 0  # never seen
     with pytest.raises(ValueError, match="l2 must be large enough"):

@@ -139,7 +139,7 @@ def test_threads_of_blas_are_put_back():
         (lambda: linalg.gemm(np.eye(2), np.eye(2, dtype="f4")), TypeError, "b must be float64 like a, got float32"),
         (lambda: linalg.gemm(np.eye(2), np.eye(3)), ValueError, "b must have 2 rows to match the columns of a, got 3"),
         (lambda: linalg.gemm(np.eye(2), np.eye(2), beta=1.0), ValueError, "out must be given when beta is not 0"),
-        (lambda: linalg.gemm(np.eye(2), np.eye(2), out=np.eye(3)), ValueError, r"out must be float64 of shape \(2, 2\)"),
+        (lambda: linalg.gemm(np.eye(2), np.eye(2), out=np.eye(3)), ValueError, "out must be float64 of shape"),
         (lambda: linalg.gemm(np.eye(2), np.eye(2), alpha=np.nan), ValueError, "alpha must be finite"),
         (lambda: linalg.gemm(np.eye(2), np.eye(2), n_threads=0), ValueError, "n_threads must be >= 1, got 0"),
         (lambda: linalg.syrk(np.ones(3)), ValueError, r"a must be 2-D, got shape \(3,\)"),

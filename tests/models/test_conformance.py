@@ -19,9 +19,7 @@ MODELS = [
     EASE(l2=2.0, max_weights_per_item=5),
     Popularity(),
 ]
-CASES = [
-    pytest.param(check, id=f"{model!r}-{name}") for model in MODELS for name, check in estimator_checks(model)
-]
+CASES = [pytest.param(check, id=f"{model!r}-{name}") for model in MODELS for name, check in estimator_checks(model)]
 
 
 def test_every_model_is_listed():
@@ -46,11 +44,7 @@ def test_all_checks_are_in_the_suite():
     import pyrec_core.testing as testing
 
     written = {name for name in vars(testing) if name.startswith("check_")} - {"check_estimator"}
-    assert (
-        written
-        == {check.__name__ for check in CHECKS}
-        == {name for name, _ in estimator_checks(Popularity())}
-    )
+    assert written == {check.__name__ for check in CHECKS} == {name for name, _ in estimator_checks(Popularity())}
 
 
 def broken(check, **methods):
@@ -148,9 +142,7 @@ BROKEN = [
     broken("check_candidates", _top_k=top_k_of_all),
     broken("check_rows_are_users", recommend=recommend_ids_with_seen),
     broken("check_predict", predict=lambda self, users, items: Popularity.predict(self, users, items) + 1),
-    broken(
-        "check_predict", predict=lambda self, users, items: np.asarray(Popularity.predict(self, users, items))
-    ),
+    broken("check_predict", predict=lambda self, users, items: np.asarray(Popularity.predict(self, users, items))),
     broken("check_similar_items", _similar_items=similar_to_itself),
     broken("check_unseen_item", _fit=fit_centred),
     broken("check_sample_weight", _fit=fit_ignores_weights),
@@ -182,9 +174,7 @@ class HighestId(InteractionModel):
         return {"ids_": np.arange(float(X.shape[1]))}
 
     def _top_k(self, rows, k, exclude, candidates):
-        return factor_top_k(
-            np.ones((rows.shape[0], 1)), self.ids_[:, None], k, exclude, candidates=candidates
-        )
+        return factor_top_k(np.ones((rows.shape[0], 1)), self.ids_[:, None], k, exclude, candidates=candidates)
 
     def _pair_scores(self, rows, row_of, items):
         return self.ids_[items]

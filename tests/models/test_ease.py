@@ -10,9 +10,7 @@ from pyrec_core.models.interaction import ease as module
 
 def random_matrix(n_users, n_items, density=0.2, seed=0, signed=False):
     rng = np.random.default_rng(seed)
-    dense = (rng.random((n_users, n_items)) < density) * (
-        rng.normal(size=(n_users, n_items)) if signed else 1.0
-    )
+    dense = (rng.random((n_users, n_items)) < density) * (rng.normal(size=(n_users, n_items)) if signed else 1.0)
     return dense.astype(np.float32)
 
 
@@ -95,9 +93,7 @@ def factor_dtypes(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize(
-    ("dtype", "storage"), [("auto", "float32"), ("float32", "float32"), ("float64", "float64")]
-)
+@pytest.mark.parametrize(("dtype", "storage"), [("auto", "float32"), ("float32", "float32"), ("float64", "float64")])
 def test_dtype_of_the_weights(dtype, storage):
     assert EASE(l2=1e-3, dtype=dtype).fit(random_matrix(50, 20)).item_weights_.dtype == storage
     assert EASE(l2=1e3, dtype=dtype).fit(random_matrix(50, 20)).item_weights_.dtype == storage
@@ -204,9 +200,7 @@ def test_similar_items_ranks_by_the_row_of_the_item():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_weights_do_not_depend_on_the_threads(dtype):
-    X = sp.random_array(
-        (900, 700), density=0.05, rng=np.random.default_rng(0), format="csr", dtype=np.float32
-    )
+    X = sp.random_array((900, 700), density=0.05, rng=np.random.default_rng(0), format="csr", dtype=np.float32)
     weights = np.random.default_rng(1).random(900)
     one, two, three = (
         EASE(l2=1.0, dtype=dtype, n_threads=n).fit(X, sample_weight=weights).item_weights_ for n in (1, 2, 3)
@@ -238,9 +232,7 @@ def test_a_mapped_model_gives_the_same_bits(tmp_path):
     for model in (EASE(l2=5.0), EASE(l2=5.0, max_weights_per_item=3)):
         model.fit(X).save(tmp_path / "model")
         mapped = load(tmp_path / "model", mmap=True)
-        for found, expected in zip(
-            mapped.recommend(np.arange(60)), model.recommend(np.arange(60)), strict=True
-        ):
+        for found, expected in zip(mapped.recommend(np.arange(60)), model.recommend(np.arange(60)), strict=True):
             np.testing.assert_array_equal(found, expected)
     assert isinstance(load(tmp_path / "model").item_weights_, sp.csr_array)
 

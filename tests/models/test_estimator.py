@@ -181,9 +181,7 @@ def test_fit_takes_interactions():
 def test_fit_says_what_is_wrong():
     with pytest.raises(TypeError, match="positional"):
         EASE().fit(X, None, np.ones(4))  # weights are passed by name
-    with pytest.raises(
-        ValueError, match=r"X must have users and items, got 0 feature\(s\) \(shape=\(4, 0\)\) while"
-    ):
+    with pytest.raises(ValueError, match=r"X must have users and items, got 0 feature\(s\) \(shape=\(4, 0\)\) while"):
         EASE().fit(X[:, :0])
     with pytest.raises(ValueError, match=r"sample_weight must have shape \(4,\), got \(3,\)"):
         EASE().fit(X, sample_weight=np.ones(3))
@@ -260,8 +258,6 @@ def test_score_skips_rows_without_a_choice_and_weights_the_others():
     value = model.score(held_out)
     assert model.score(np.r_[held_out, short]) == value
     assert model.score(held_out, sample_weight=np.full(30, 2.0)) == pytest.approx(value, rel=1e-12)
-    assert model.score(held_out, sample_weight=np.arange(30) < 10) == pytest.approx(
-        model.score(held_out[:10])
-    )
+    assert model.score(held_out, sample_weight=np.arange(30) < 10) == pytest.approx(model.score(held_out[:10]))
     with pytest.raises(ValueError, match="X must have rows with 2 or more items, got none"):
         model.score(np.r_[held_out, short], sample_weight=np.r_[np.zeros(30), 1, 1])

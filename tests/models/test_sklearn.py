@@ -37,10 +37,7 @@ def test_clone_copies_parameters_and_nothing_else(X):
 def test_grid_search_finds_the_best_l2(X):
     grid = [0.01, 30.0, 1e6]
     search = GridSearchCV(EASE(), {"l2": grid}, cv=KFold(3), error_score="raise").fit(X)
-    by_hand = [
-        np.mean([EASE(l2=l2).fit(X[train]).score(X[test]) for train, test in KFold(3).split(X)])
-        for l2 in grid
-    ]
+    by_hand = [np.mean([EASE(l2=l2).fit(X[train]).score(X[test]) for train, test in KFold(3).split(X)]) for l2 in grid]
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], by_hand, rtol=1e-12)
     assert search.best_params_ == {"l2": grid[int(np.argmax(by_hand))]}
     assert len(set(by_hand)) == 3
@@ -49,8 +46,7 @@ def test_grid_search_finds_the_best_l2(X):
 
 def test_grid_search_in_processes_gives_the_same(X):
     one, two = (
-        GridSearchCV(EASE(), {"l2": [1.0, 30.0]}, cv=2, n_jobs=n_jobs, error_score="raise").fit(X)
-        for n_jobs in (1, 2)
+        GridSearchCV(EASE(), {"l2": [1.0, 30.0]}, cv=2, n_jobs=n_jobs, error_score="raise").fit(X) for n_jobs in (1, 2)
     )
     np.testing.assert_array_equal(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"])
 
@@ -70,18 +66,14 @@ def test_pipeline_fits_and_scores(X):
 
 
 def test_cross_val_score_prefers_the_model_that_learns(X):
-    ease, popularity = (
-        cross_val_score(model, X, cv=4, error_score="raise") for model in (EASE(l2=30.0), Popularity())
-    )
+    ease, popularity = (cross_val_score(model, X, cv=4, error_score="raise") for model in (EASE(l2=30.0), Popularity()))
     assert ease.shape == (4,)
     assert ease.mean() > popularity.mean() + 0.1
 
 
 def test_sample_weight_reaches_fit_and_score(X):
     weights = np.random.default_rng(0).random(120)
-    search = GridSearchCV(EASE(), {"l2": [1.0]}, cv=KFold(2), error_score="raise").fit(
-        X, sample_weight=weights
-    )
+    search = GridSearchCV(EASE(), {"l2": [1.0]}, cv=KFold(2), error_score="raise").fit(X, sample_weight=weights)
     expected = EASE(l2=1.0).fit(X, sample_weight=weights).item_weights_
     np.testing.assert_array_equal(search.best_estimator_.item_weights_, expected)
     by_hand = [
@@ -127,9 +119,7 @@ class HiddenPopularity(Hidden, Popularity):
 @pytest.mark.parametrize("model", [HiddenEASE(), HiddenPopularity()], ids=["EASE", "Popularity"])
 def test_models_pass_scikit_learns_own_suite(model):
     ours = "the kind of error and the words are ours: a wrong dtype is a TypeError"
-    expected = dict.fromkeys(
-        ("check_complex_data", "check_dtype_object", "check_n_features_in_after_fitting"), ours
-    )
+    expected = dict.fromkeys(("check_complex_data", "check_dtype_object", "check_n_features_in_after_fitting"), ours)
     results = check_estimator(model, expected_failed_checks=expected, on_skip=None, on_fail=None)
     failed = [r["check_name"] for r in results if r["status"] == "failed"]
     assert failed == []

@@ -301,9 +301,7 @@ class InteractionModel(Estimator, ABC):
         """Return what was learned, by attribute name. Setting nothing keeps an interrupted fit harmless."""
 
     @abstractmethod
-    def _top_k(
-        self, rows: Csr, k: int, exclude: Csr | None, candidates: Any
-    ) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    def _top_k(self, rows: Csr, k: int, exclude: Csr | None, candidates: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
         """Return the top k of users who have these rows."""
 
     @abstractmethod
@@ -312,9 +310,7 @@ class InteractionModel(Estimator, ABC):
 
     def _similar_items(self, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
         name = type(self).__name__
-        raise ValueError(
-            f"model must relate items to each other, got {name}, which has no notion of similarity"
-        )
+        raise ValueError(f"model must relate items to each other, got {name}, which has no notion of similarity")
 
     def _check_common(self) -> None:
         """Check the fields of this base; they can be changed between ``fit`` and ``recommend``."""

@@ -94,12 +94,8 @@ class EASE(InteractionModel):
         B = B.astype(storage, copy=False)
         return {"item_weights_": B if keep is None else _largest_per_item(B, keep, self.n_threads)}
 
-    def _top_k(
-        self, rows: Csr, k: int, exclude: Csr | None, candidates: Any
-    ) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        return sparse_top_k(
-            rows, self.item_weights_, k, exclude, candidates=candidates, n_threads=self.n_threads
-        )
+    def _top_k(self, rows: Csr, k: int, exclude: Csr | None, candidates: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        return sparse_top_k(rows, self.item_weights_, k, exclude, candidates=candidates, n_threads=self.n_threads)
 
     def _pair_scores(self, rows: Csr, row_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
         return sparse_pair_scores(rows, self.item_weights_, row_of, items, n_threads=self.n_threads)
@@ -138,9 +134,7 @@ def _is_benign(X: Csr, sample_weight: NDArray[np.float64] | None, l2: float) -> 
     A = X.to_scipy()
     w = np.ones(X.shape[0]) if sample_weight is None else sample_weight
     magnitude = abs(A)
-    row_sums = magnitude.T @ (
-        w * (magnitude @ np.ones(X.shape[1]))
-    )  # of |X|^T W |X|: their maximum bounds mu_max
+    row_sums = magnitude.T @ (w * (magnitude @ np.ones(X.shape[1])))  # of |X|^T W |X|: their maximum bounds mu_max
     limit = FLOAT32_CONDITION * l2
     return bool(row_sums.max() < limit) or _largest_eigenvalue(A, w) * POWER_MARGIN < limit
 

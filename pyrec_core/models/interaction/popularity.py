@@ -41,9 +41,7 @@ class Popularity(InteractionModel):
         counts = np.bincount(X.indices, weights, minlength=X.shape[1])
         return {"item_counts_": counts.astype(np.float64, copy=False)}
 
-    def _top_k(
-        self, rows: Csr, k: int, exclude: Csr | None, candidates: Any
-    ) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    def _top_k(self, rows: Csr, k: int, exclude: Csr | None, candidates: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
         users, items = np.ones((rows.shape[0], 1)), self.item_counts_[:, None]
         return factor_top_k(users, items, k, exclude, candidates=candidates, n_threads=self.n_threads)
 

@@ -1,0 +1,242 @@
+"""Quality beside published and reference numbers: ``PYREC_DATA=folder python bench/parity.py`` updates parity.md.
+
+The folder holds ml-100k (``u.data``, or an npz of its columns) and ml-1m as published with NCF (``ml-1m.train.rating``,
+``ml-1m.test.rating``, ``ml-1m.test.negative``, or an npz). Data sets that are missing leave their table as it was.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from pyrec_core import EASE, Popularity
+from pyrec_core import __version__ as version
+from pyrec_core.metrics import ndcg, precision, recall
+
+PAGE = Path(__file__).parent / "parity.md"
+RENDLE = "Rendle et al., RecSys 2020, arXiv:2005.09683"
+REFERENCE = "independent reference implementation"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model, what it should reach (None: no such number is published), and who says so."""
+
+    model: Any
+    expected: tuple[float, ...] | None
+    source: str
+    exclude_seen: bool = True
+
+    @property
+    def label(self) -> str:
+        return f"`{self.model}`" + ("" if self.exclude_seen else ", seen items kept")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A table: ``measure(folder, row)`` returns one value for each metric."""
+
+    name: str
+    metrics: tuple[str, ...]
+    tolerance: float
+    rows: tuple[Row, ...]
+    measure: Callable[[Path, Row], tuple[float, ...]]
+
+
+def splitmix64(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        x = x.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))
+
+
+def binary(user: np.ndarray, item: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:
+    return sp.csr_array((np.ones(len(user), np.float32), (user, item)), shape=shape)
+
+
+def read_ml100k(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return raw user ids, raw item ids (both from 1) and times."""
+    plain, packed = folder / "ml-100k" / "u.data", folder / "ml-100k" / "ml-100k.npz"
+    if plain.exists():
+        user, item, _, time = np.loadtxt(plain, np.int64, unpack=True)
+        return user, item, time
+    with np.load(packed) as archive:
+        return tuple(archive[name].astype(np.int64) for name in ("user", "item", "timestamp"))
+
+
+def read_ncf(folder: Path) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
+    """Return the training matrix, the test item (n,) and the 99 negatives (n, 99) of each user."""
+    published = folder / "ml-1m" / "ml-1m.test.negative"
+    if published.exists():
+        train = np.loadtxt(published.with_name("ml-1m.train.rating"), np.int64, usecols=(0, 1))
+        test = np.loadtxt(published.with_name("ml-1m.test.rating"), np.int64, usecols=(0, 1))
+        negatives = np.loadtxt(published, np.int64, usecols=range(1, 100))
+        n_items = 1 + max(int(ids.max()) for ids in (train[:, 1], test[:, 1], negatives))
+        return binary(train[:, 0], train[:, 1], (len(test), n_items)), test[:, 1], negatives
+    with np.load(folder / "ml-1m" / "ml-1m.npz") as archive:
+        user, item = archive["user"].astype(np.int64) - 1, archive["item"].astype(np.int64)
+        test, negatives = (archive[f"ncf_test_{name}"].astype(np.int64) for name in ("item", "negatives"))
+    keep = item != test[user]
+    return binary(user[keep], item[keep], (len(test), int(item.max()) + 1)), test, negatives
+
+
+def hash_split(folder: Path, row: Row) -> tuple[float, ...]:
+    """Measure on ML-100K, split by a hash of the raw ids."""
+    user, item, _ = read_ml100k(folder)
+    held_out = splitmix64(65536 * user + item) % np.uint64(10) < 2
+    shape = (int(user.max()), int(item.max()))
+    train, test = (binary(user[part] - 1, item[part] - 1, shape) for part in (~held_out, held_out))
+    ranked, _ = row.model.fit(train).recommend(np.arange(shape[0]), k=100, exclude_seen=row.exclude_seen)
+    values = [precision(ranked, test, 10), ndcg(ranked, test, 10), average_precision(ranked, test, 10)]
+    values += [recall(ranked, test, 20), ndcg(ranked, test, 100), recall(ranked, test, 100)]
+    return tuple(float(np.nanmean(v)) for v in values)
+
+
+def average_precision(ranked: np.ndarray, relevant: sp.csr_array, k: int) -> np.ndarray:
+    """Return the mean of the precisions at the hits, over min(k, relevant); NaN where nothing is relevant."""
+    wanted = relevant.toarray() > 0
+    items = ranked[:, :k]
+    hit = np.take_along_axis(wanted, np.maximum(items, 0), 1) & (items >= 0)
+    precisions = np.cumsum(hit, axis=1) / np.arange(1, k + 1)
+    best = np.minimum(wanted.sum(axis=1), k)
+    return np.where(best > 0, (precisions * hit).sum(axis=1) / np.maximum(best, 1), np.nan)
+
+
+def last_item(folder: Path, row: Row) -> tuple[float, ...]:
+    """Measure on ML-100K with the last item of each user held out, among 99 others and among all."""
+    user, item, time = read_ml100k(folder)
+    order = np.lexsort((item, time, user))
+    user, item = user[order] - 1, item[order] - 1
+    shape = (int(user.max()) + 1, int(item.max()) + 1)
+    last = np.append(user[1:] != user[:-1], True)
+    train, test = binary(user[~last], item[~last], shape), item[last]
+    touched = binary(user, item, shape).toarray() > 0
+    negatives = np.array([hash_negatives(u, seen, shape[1]) for u, seen in enumerate(touched)])
+    model = row.model.fit(train)
+    others = np.where(touched, -1, np.arange(shape[1]))
+    return rank_measures(model, test, negatives) + rank_measures(model, test, others)
+
+
+def hash_negatives(user: int, seen: np.ndarray, n_items: int) -> np.ndarray:
+    """Return the first 99 distinct unseen items of the user's hash sequence."""
+    drawn = (splitmix64(1000003 * (user + 1) + np.arange(4000)) % np.uint64(n_items)).astype(np.int64)
+    drawn = drawn[~seen[drawn]]
+    _, first = np.unique(drawn, return_index=True)
+    return drawn[np.sort(first)][:99]
+
+
+def ncf(folder: Path, row: Row) -> tuple[float, ...]:
+    """Measure on the leave-one-out split of ML-1M that NCF published."""
+    train, test, negatives = read_ncf(folder)
+    negatives = np.where(negatives == test[:, None], -1, negatives)  # 156 users have it among their negatives
+    return rank_measures(row.model.fit(train), test, negatives)
+
+
+def rank_measures(model: Any, test: np.ndarray, others: np.ndarray, k: int = 10) -> tuple[float, float]:
+    """Return HR@k and NDCG@k of the test items among ``others`` (n, m; -1 is none); equal scores count against them."""
+    users = np.arange(len(test))
+    scores = model.predict(users[:, None], np.maximum(others, 0))
+    ahead = (scores >= model.predict(users, test)[:, None]) & (others >= 0)
+    rank = 1 + ahead.sum(axis=1)
+    found = rank <= k
+    return float(found.mean()), float(np.where(found, 1 / np.log2(rank + 1), 0).mean())
+
+
+PROTOCOLS = (
+    Protocol(
+        "D",
+        ("P@10", "NDCG@10", "MAP@10", "R@20", "NDCG@100", "R@100"),
+        5e-4,
+        (
+            Row(Popularity(), (0.1858, 0.2133, 0.1121, 0.1739, 0.2925, 0.4281), REFERENCE),
+            Row(EASE(l2=50), (0.3321, 0.3956, 0.2557, 0.3419, 0.4837, 0.6532), REFERENCE),
+            Row(EASE(l2=200), (0.3660, 0.4355, 0.2959, 0.3593, 0.5221, 0.7030), REFERENCE),
+            Row(EASE(l2=500), (0.3722, 0.4424, 0.3051, 0.3601, 0.5266, 0.7128), REFERENCE),
+            Row(EASE(l2=1000), (0.3636, 0.4349, 0.2986, 0.3528, 0.5188, 0.7046), REFERENCE),
+            Row(EASE(l2=200, positive=True), (0.3471, 0.4182, 0.2767, 0.3497, 0.5028, 0.6796), REFERENCE),
+            Row(EASE(l2=200), (0.0515, 0.0671, 0.0293, 0.1436, 0.2264, 0.4753), REFERENCE, exclude_seen=False),
+        ),
+        hash_split,
+    ),
+    Protocol(
+        "L",
+        ("sampled HR@10", "sampled NDCG@10", "HR@10", "NDCG@10"),
+        5e-4,
+        (
+            Row(Popularity(), (0.3150, 0.1693, 0.0498, 0.0250), REFERENCE),
+            Row(EASE(l2=200), (0.5928, 0.3294, 0.0880, 0.0407), REFERENCE),
+            Row(EASE(l2=500), (0.5917, 0.3247, 0.0859, 0.0406), REFERENCE),
+        ),
+        last_item,
+    ),
+    Protocol(
+        "NCF",
+        ("sampled HR@10", "sampled NDCG@10"),
+        1e-3,
+        (
+            Row(Popularity(), (0.4535, 0.2543), RENDLE),
+            Row(EASE(l2=500), None, f"none for EASE; SLIM 0.7162, 0.4468 ({RENDLE})"),
+            Row(EASE(l2=1000), None, f"none for EASE; SLIM 0.7162, 0.4468 ({RENDLE})"),
+        ),
+        ncf,
+    ),
+)
+
+
+def main() -> int:
+    """Fill the tables whose data are there; return the number of values that are off."""
+    folder = os.environ.get("PYREC_DATA")
+    if not folder:
+        raise SystemExit("PYREC_DATA must name a folder with ml-100k and ml-1m, got nothing")
+    page, off = PAGE.read_text(), 0
+    for protocol in PROTOCOLS:
+        try:
+            found = [protocol.measure(Path(folder), row) for row in protocol.rows]
+        except FileNotFoundError as error:
+            print(f"{protocol.name}: no data ({error.filename})")
+            continue
+        off += sum(deviates(protocol, row, values) for row, values in zip(protocol.rows, found, strict=True))
+        text = table(protocol, found)
+        print(f"{protocol.name}\n{text}\n")
+        page = filled(page, protocol.name, text)
+    PAGE.write_text(page)
+    print(f"{off} rows are off by more than their tolerance")
+    return off
+
+
+def deviates(protocol: Protocol, row: Row, values: tuple[float, ...]) -> bool:
+    return row.expected is not None and not np.allclose(values, row.expected, rtol=0, atol=protocol.tolerance)
+
+
+def table(protocol: Protocol, found: list[tuple[float, ...]]) -> str:
+    """Return the table: in each cell ours, then in brackets the number to reach."""
+    lines = [
+        "| model | " + " | ".join(protocol.metrics) + " | number in brackets | seeds | measured |",
+        "|---" * (len(protocol.metrics) + 4) + "|",
+    ]
+    when = f"{datetime.now(UTC):%Y-%m-%d}, pyrec_core {version}"
+    for row, values in zip(protocol.rows, found, strict=True):
+        expected = row.expected or (None,) * len(values)
+        cells = [f"{v:.4f}" + ("" if e is None else f" ({e:.4f})") for v, e in zip(values, expected, strict=True)]
+        source = row.source + (", **OFF**" if deviates(protocol, row, values) else "")
+        lines.append("| " + " | ".join([row.label, *cells, source, "none: deterministic", when]) + " |")
+    return "\n".join(lines)
+
+
+def filled(page: str, name: str, text: str) -> str:
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise ValueError(f"{PAGE.name} must have one line {begin} and one line {end}")
+    head, rest = page.split(begin)
+    return f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
