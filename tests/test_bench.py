@@ -142,7 +142,7 @@ def test_child_has_its_threads_set_and_nothing_pinned(bench, monkeypatch):
 def test_case_runs_in_a_process_of_its_own(bench):
     harness = bench("_harness")
     case = harness.Case("limits", {"side": 64}, 1)
-    rows, problem = harness.run_case("bench_limits", case, quick=True, limits={}, commit="abc1234")
+    rows, problem = harness.run_case("bench_limits", case, quick=False, limits={}, commit="abc1234")
     assert problem == ""
     assert [(r["bench"], r["dtype"], r["commit"]) for r in rows] == [
         ("limits", "float32", "abc1234"),
@@ -186,6 +186,7 @@ def test_topk(bench, session, monkeypatch, function):
     session, rows = session
     topk = bench("bench_topk")
     monkeypatch.setattr(topk, "BLOCK", 64)  # several blocks, the last one not full
+    session.quick = False
     getattr(topk, function)(session, "tiny")
     assert rows
     assert all(r.get("status", "not installed") == "not installed" for r in rows)

@@ -1,7 +1,8 @@
 """Dense linear algebra with the same bits for any number of threads.
 
-SciPy's BLAS does the arithmetic, single-threaded, on tiles whose sizes follow from the shapes alone; this library's
-threads take the tiles. Matrices are row-major; a Fortran-ordered operand of `gemm` or `syrk` is used as it is.
+Products run in register tiles from packed panels that all threads share; the sizes follow from the shapes alone.
+SciPy's LAPACK, single-threaded, factors small diagonal blocks. Matrices are row-major; a Fortran-ordered operand of
+`gemm` or `syrk` is used as it is.
 """
 
 from collections.abc import Callable
@@ -106,8 +107,7 @@ def gemm(
     out = _output(out, (m, n), a.dtype, beta)
     if np.may_share_memory(out, a) or np.may_share_memory(out, b):
         raise ValueError("out must not overlap a or b, got overlapping memory")
-    with linear_algebra():
-        cpu().gemm(check_threads(n_threads), out, a, b, trans_a, trans_b, alpha, beta)
+    cpu().gemm(check_threads(n_threads), out, a, b, trans_a, trans_b, alpha, beta)
     return out
 
 
@@ -142,8 +142,7 @@ def syrk(
     out = _output(out, (n, n), a.dtype, beta)
     if np.may_share_memory(out, a):
         raise ValueError("out must not overlap a, got overlapping memory")
-    with linear_algebra():
-        cpu().syrk(check_threads(n_threads), out, a, trans, alpha, beta)
+    cpu().syrk(check_threads(n_threads), out, a, trans, alpha, beta)
     return out
 
 

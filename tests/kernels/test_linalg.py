@@ -127,7 +127,7 @@ def test_threads_of_blas_are_put_back():
         pytest.skip("SciPy's BLAS is not OpenBLAS")
     with _blas.single_threaded(), _blas.single_threaded():
         assert _blas.get_threads() == 1
-        linalg.gemm(np.eye(3), np.eye(3))
+        linalg.cholesky_(np.eye(3))
         assert _blas.get_threads() == 1
     assert _blas.get_threads() == before
 

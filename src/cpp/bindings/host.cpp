@@ -39,8 +39,6 @@ template <class F> void take(F*& pointer, const py::dict& capsules, const std::s
 
 template <class T>
 void take_all(BlasOf<T>& b, const py::dict& blas, const py::dict& lapack, const std::string& letter) {
-    take(b.gemm, blas, letter + "gemm");
-    take(b.syrk, blas, letter + "syrk");
     take(b.trmm, blas, letter + "trmm");
     take(b.potrf, lapack, letter + "potrf");
     take(b.trtri, lapack, letter + "trtri");

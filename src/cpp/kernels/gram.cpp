@@ -68,8 +68,12 @@ template <class T> void add_scaled(double* sum, double scale, const Id* j, const
 template <class T, class Sum>
 void gram_row(T* row, Sum* sum, Index i, const Csr<T>& X, const T* weights, const ByItem& by) {
     std::memset(sum + i, 0, static_cast<std::size_t>(X.cols - i) * sizeof(Sum));
+    // The lists are short and lie far apart: the start of a later one is fetched while this one is added.
     for (Index k = by.start[i]; k < by.start[i + 1]; ++k) {
-        const Index u = by.user[k], from = X.indptr[u] + by.place[k];
+        const Index u = by.user[k], from = X.indptr[u] + by.place[k], ahead = std::min(k + 8, by.start[i + 1] - 1);
+        const Id* next = X.indices + X.indptr[by.user[ahead]] + by.place[ahead];
+        __builtin_prefetch(next);
+        __builtin_prefetch(next + 16);
         const Id *j = X.indices + from, *end = X.indices + X.indptr[u + 1];
         if constexpr (std::is_same_v<Sum, std::uint32_t>) {
             add_ones(sum, j, end);

@@ -6,9 +6,6 @@
 namespace pyrec::cpu {
 namespace {
 
-// Rows of a tile in a loop over `rows` rows: enough tiles to balance threads, large enough for BLAS to run well.
-Index tile_rows(Index rows) { return std::clamp<Index>(ceil_div(ceil_div(rows, 8), 64) * 64, 128, 1024); }
-
 template <class T> void copy_lower(T* to, Index width, const T* from, Index stride) {
     for (Index i = 0; i < width; ++i) {
         std::copy_n(from + i * stride, i + 1, to + i * width);
@@ -30,38 +27,51 @@ template <class T> void invert_lower_block(const Blas& blas, Index n, T* l, Inde
     blas_trmm_right<T>(blas, Op::none, rest, half, T(1), l, stride, lower, stride);
 }
 
+// Packs all panels of one operand, depth k0 to k0 + K: the rows of a left one, the columns of a right one.
+template <class T>
+void pack_operand(const Exec& ex, T* to, Index width, const Operand<T>& x, bool left, Index n, Index k0, Index K) {
+    const bool depth_along_rows = left == (x.op == Op::none);
+    parallel_for(ex, ceil_div(n, width), 8, [=](Index panel) {
+        const Index i = panel * width, count = std::min(width, n - i);
+        const T* from = left ? x.at(i, k0) : x.at(k0, i);
+        if (depth_along_rows)
+            pack_rows(to + i * K, width, from, x.stride, count, K);
+        else
+            pack_columns(to + i * K, width, from, x.stride, count, K);
+    });
+}
+
+// c (M,N) = alpha op(a) op(b) + beta c, or only what lies on and below its diagonal.
+template <class T>
+void product(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M, Index N, Index K,
+             T alpha, T beta, bool lower) {
+    if (beta != T(1) && (beta != T(0) || K == 0)) {
+        parallel_for(ex, M, 64, [=](Index i) {
+            for (Index j = 0; j < N; ++j) c[i * ldc + j] = beta == T(0) ? T(0) : beta * c[i * ldc + j];
+        });
+    }
+    constexpr Index depth = 256;
+    Scratch<T> left(packed_size(M, kTileRows, std::min(K, depth)));
+    Scratch<T> right(packed_size(N, kTileColumns<T>, std::min(K, depth)));
+    for (Index k = 0; k < K; k += depth) {
+        const Index d = std::min(depth, K - k), fresh_from = k == 0 && beta == T(0) ? 0 : N;
+        pack_operand<T>(ex, left.data(), kTileRows, a, true, M, k, d);
+        pack_operand<T>(ex, right.data(), kTileColumns<T>, b, false, N, k, d);
+        packed_update<T>(ex, c, ldc, left.data(), right.data(), d, alpha, {M, N, lower ? 0 : N, fresh_from});
+    }
+}
+
 }  // namespace
 
 template <class T>
 void gemm(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M, Index N, Index K, T alpha,
           T beta) {
-    if (K == 0 || M == 0 || N == 0) {  // BLAS leaves c alone when an operand is empty
-        for (Index i = 0; i < M; ++i)
-            for (Index j = 0; j < N; ++j) c[i * ldc + j] = beta == T(0) ? T(0) : beta * c[i * ldc + j];
-        return;
-    }
-    const Index tm = tile_rows(M), tn = std::max(tile_rows(N), 65536 / tm);
-    const Index columns = ceil_div(N, tn);
-    parallel_for(ex, ceil_div(M, tm) * columns, 1, [=](Index t) {
-        const Index i = t / columns * tm, j = t % columns * tn;
-        blas_gemm(*ex.blas, a.op, b.op, std::min(tm, M - i), std::min(tn, N - j), K, alpha, a.at(i, 0), a.stride,
-                  b.at(0, j), b.stride, beta, c + i * ldc + j, ldc);
-    });
+    product(ex, c, ldc, a, b, M, N, K, alpha, beta, false);
 }
 
 template <class T> void syrk(const Exec& ex, T* c, const Operand<T>& a, Index N, Index K, T alpha, T beta) {
-    const Op other = a.op == Op::none ? Op::transpose : Op::none;
-    const Index side = tile_rows(N), tiles = ceil_div(N, side);
-    parallel_for(ex, tiles * (tiles + 1) / 2, 1, [=](Index t) {
-        Index row = 0;
-        for (; t > row; ++row) t -= row + 1;
-        const Index i = row * side, j = t * side, m = std::min(side, N - i);
-        if (i == j)
-            blas_syrk(*ex.blas, a.op, m, K, alpha, a.at(i, 0), a.stride, beta, c + i * N + i, N);
-        else
-            blas_gemm(*ex.blas, a.op, other, m, side, K, alpha, a.at(i, 0), a.stride, a.at(j, 0), a.stride, beta,
-                      c + i * N + j, N);
-    });
+    const Operand<T> transposed{a.data, a.stride, a.op == Op::none ? Op::transpose : Op::none};
+    product(ex, c, N, a, transposed, N, N, K, alpha, beta, true);
     mirror_lower(ex, c, N);
 }
 

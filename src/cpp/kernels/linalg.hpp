@@ -1,4 +1,5 @@
-// Dense linear algebra, row-major, cut into tiles that depend on the shape alone: same bits for any number of threads.
+// Dense linear algebra, row-major, from packed panels (packed.hpp) whose sizes depend on the shape alone: same
+// bits for any number of threads. BLAS and LAPACK serve for small triangular blocks.
 #pragma once
 #include "blas.hpp"
 
