@@ -29,7 +29,6 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(CLEAN_ENV) $(BIN)/python -m pytest
-	$(CLEAN_ENV) PYREC_SIMD=v2 $(BIN)/python -m pytest tests/kernels
 
 # make bench: time everything on this machine and write the tables of bench/README.md (LARGE=1: the 20,000-item EASE)
 bench: $(VENV)/.installed

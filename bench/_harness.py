@@ -42,8 +42,10 @@ TUNED_MALLOC = {
     "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=17179869184:glibc.malloc.trim_threshold=17179869184"
     ":glibc.malloc.top_pad=67108864"
 }
-SHORTEST = 0.02  # seconds: quicker calls are repeated until a timing lasts this long
-PAUSE = 0.05  # seconds after which the waiting threads of the contender before have gone to sleep
+SHORTEST = 0.1  # seconds: quicker calls are repeated until a timing lasts this long
+# OpenBLAS's threads spin for 2^28 cycles after a call. Until then the scheduler crowds other threads together on the
+# cores that are left: without this pause ours takes twice as long next to BLAS for short calls.
+PAUSE = 0.15
 BUSY = 0.1  # cores taken by others beyond which a contest is repeated, and its rows marked
 
 
@@ -193,13 +195,13 @@ class Session:
         """Time ``rounds`` rounds, or as many as a few seconds allow; again if others disturbed, keeping the better."""
         if rounds < 1:
             return None
-        budget = 4.0 if self.quick else 25.0
+        budget = 4.0 if self.quick else 15.0
         best: tuple[float, dict[str, list[float]]] | None = None
         for _ in range(1 if self.quick else 2):
             seconds: dict[str, list[float]] = {entry.name: [] for entry in active}
             start, load = time.perf_counter(), Load()
             for done in range(rounds):
-                if done >= min(2, rounds) and time.perf_counter() - start > budget:
+                if done >= (2 if self.quick else 3) and time.perf_counter() - start > budget:
                     break
                 for entry in active:
                     if self.threads > 1:
