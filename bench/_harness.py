@@ -359,7 +359,7 @@ def run_case(module: str, case: Case, *, quick: bool, limits: dict[str, float], 
         out = Path(folder) / "rows.jsonl"
         out.touch()
         spec = {"module": module, "out": str(out), "quick": quick, "limits": limits, "commit": commit} | asdict(case)
-        command = [sys.executable, "-W", "ignore", str(HERE / "_harness.py"), json.dumps(spec)]
+        command = [sys.executable, "-X", "faulthandler", "-W", "ignore", str(HERE / "_harness.py"), json.dumps(spec)]
         problem = ""
         try:
             done = subprocess.run(

@@ -50,17 +50,14 @@ template <class T> class Best {
 
     // Scores of `count` items from id `first` on.
     void offer_all(const T* scores, Index count, Id first) {
-        constexpr Index block = 32;
-        for (Index at = 0; at < count; at += block) {
-            const Index n = std::min(block, count - at);
-            const T* s = scores + at;
-            const T bar = bar_;
+        constexpr Index block = 64;
+        Index at = 0;
+        for (; at + block <= count; at += block) {
             int pass = 0;
-            for (Index l = 0; l < n; ++l) pass |= !(s[l] <= bar);
-            if (!pass) continue;
-            for (Index l = 0; l < n; ++l)
-                if (!(s[l] <= bar_)) offer(s[l], first + static_cast<Id>(at + l));
+            for (Index l = 0; l < block; ++l) pass |= !(scores[at + l] <= bar_);
+            if (pass) offer_each(scores + at, block, first + static_cast<Id>(at));
         }
+        offer_each(scores + at, count - at, first + static_cast<Id>(at));
     }
 
     // Writes the k best in order, padded with item -1 and score -inf. Returns how many NaN were offered.
@@ -74,6 +71,11 @@ template <class T> class Best {
     }
 
   private:
+    void offer_each(const T* scores, Index count, Id first) {
+        for (Index l = 0; l < count; ++l)
+            if (!(scores[l] <= bar_)) offer(scores[l], first + static_cast<Id>(l));
+    }
+
     Scored<T>* buffer_;
     Index k_, count_, nans_;
     const Id *excluded_, *excluded_end_;
