@@ -114,6 +114,8 @@ def ease_weights(
     try:
         cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))
     except ValueError as error:
+        if np.isnan(diagonal).any():  # what NaN beside the diagonal turns into
+            raise ValueError("gram must be finite, got NaN or infinity") from None
         raise ValueError(_not_definite(l2, str(error))) from None
     # A rank-deficient matrix may pass by rounding: then a pivot is no larger than the rounding of its row.
     rounding = 4 * np.sqrt(n) * float(np.finfo(a.dtype).eps)

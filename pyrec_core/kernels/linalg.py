@@ -20,9 +20,9 @@ Matrix = NDArray[Any]
 Progress = Callable[[float], None]  # told the share of the work done since the last call
 
 
-def _operand(name: str, a: Array, trans: bool) -> tuple[Matrix, bool]:
+def _operand(name: str, a: Array, trans_name: str, trans: bool) -> tuple[Matrix, bool]:
     """Return ``a`` as a C-contiguous array, and whether its transpose is meant."""
-    trans = check_bool(f"trans_{name}" if name == "b" else "trans_a", trans)
+    trans = check_bool(trans_name, trans)
     if isinstance(a, np.ndarray) and a.ndim == 2 and a.flags.f_contiguous and not a.flags.c_contiguous:
         a, trans = a.T, not trans
     return check_float_array(name, a, ndim=2), trans
@@ -95,8 +95,8 @@ def gemm(
     >>> gemm(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), trans_b=True)
     array([[11.]])
     """
-    a, trans_a = _operand("a", a, trans_a)
-    b, trans_b = _operand("b", b, trans_b)
+    a, trans_a = _operand("a", a, "trans_a", trans_a)
+    b, trans_b = _operand("b", b, "trans_b", trans_b)
     if a.dtype != b.dtype:
         raise TypeError(f"b must be {a.dtype} like a, got {b.dtype}")
     m, k = a.shape[::-1] if trans_a else a.shape
@@ -136,7 +136,7 @@ def syrk(
     array (N, N)
         Full and exactly symmetric.
     """
-    a, trans = _operand("a", a, trans)
+    a, trans = _operand("a", a, "trans", trans)
     n = a.shape[1] if trans else a.shape[0]
     alpha, beta = check_float("alpha", alpha), check_float("beta", beta)
     out = _output(out, (n, n), a.dtype, beta)

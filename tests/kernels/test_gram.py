@@ -132,6 +132,15 @@ def test_ease_weights_refuse_rank_deficiency(dtype):
     assert np.isfinite(ease_weights(gram(X, dtype=dtype), 0.5)).all()
 
 
+@dtypes
+@pytest.mark.parametrize("at", [(1, 0), (299, 150), (299, 0)])
+def test_ease_weights_refuse_nan_beside_the_diagonal(dtype, at):
+    G = 5 * np.eye(300, dtype=dtype)
+    G[at] = np.nan
+    with pytest.raises(ValueError, match="gram must be finite, got NaN or infinity"):
+        ease_weights(G, 1.0)
+
+
 def test_ease_weights_report_progress():
     shares = []
     ease_weights(gram(random_sparse(np.random.default_rng(0), 900, 400)), 1.0, progress=shares.append)

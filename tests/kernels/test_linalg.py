@@ -142,6 +142,8 @@ def test_threads_of_blas_are_put_back():
         (lambda: linalg.gemm(np.eye(2), np.eye(2), out=np.eye(3)), ValueError, "out must be float64 of shape"),
         (lambda: linalg.gemm(np.eye(2), np.eye(2), alpha=np.nan), ValueError, "alpha must be finite"),
         (lambda: linalg.gemm(np.eye(2), np.eye(2), n_threads=0), ValueError, "n_threads must be >= 1, got 0"),
+        (lambda: linalg.syrk(np.eye(3), trans=1), TypeError, "trans must be True or False, got 1"),
+        (lambda: linalg.gemm(np.eye(3), np.eye(3), trans_b=1), TypeError, "trans_b must be True or False, got 1"),
         (lambda: linalg.syrk(np.ones(3)), ValueError, r"a must be 2-D, got shape \(3,\)"),
         (lambda: linalg.cholesky_(np.ones((2, 3))), ValueError, r"a must be square, got shape \(2, 3\)"),
         (lambda: linalg.cholesky_(np.eye(4)[::2, ::2]), ValueError, "a must be C-contiguous and writeable"),
