@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     __version__: str
     from . import datasets, kernels, metrics, models, split, testing
     from ._errors import ConvergenceWarning, NotEnoughMemoryError, NotFittedError, PyrecWarning
+    from ._features import Features
     from ._interactions import Interactions
+    from ._sessions import Sessions
     from .evaluation import evaluate
     from .models import EASE, Popularity, load
 
@@ -21,7 +23,9 @@ _HOME = {
     "Popularity": ".models",
     "load": ".models",
     "evaluate": ".evaluation",
+    "Features": "._features",
     "Interactions": "._interactions",
+    "Sessions": "._sessions",
     "ConvergenceWarning": "._errors",
     "NotEnoughMemoryError": "._errors",
     "NotFittedError": "._errors",
@@ -31,11 +35,13 @@ _HOME = {
 __all__ = [
     "EASE",
     "ConvergenceWarning",
+    "Features",
     "Interactions",
     "NotEnoughMemoryError",
     "NotFittedError",
     "Popularity",
     "PyrecWarning",
+    "Sessions",
     "__version__",
     "datasets",
     "evaluate",

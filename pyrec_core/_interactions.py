@@ -7,7 +7,17 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from ._validation import MAX_ID, as_array, check_bool, check_choice, check_float, check_int, check_integers
+from ._columns import (
+    check_dense,
+    check_external,
+    check_length,
+    check_size,
+    check_time,
+    check_values,
+    check_vocabulary,
+    number_ids,
+)
+from ._validation import check_bool, check_choice, check_float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,17 +77,17 @@ class Interactions:
         fields: dict[str, Any] = {}
         n = None
         for name, size in (("user", "n_users"), ("item", "n_items")):
-            ids = _check_dense(name, getattr(self, name))
+            ids = check_dense(name, getattr(self, name))
             n = len(ids) if n is None else n
-            _check_length(name, ids, n)
+            check_length(name, ids, n)
             vocabulary = getattr(self, f"{name}_ids")
             if vocabulary is not None:
-                vocabulary = _check_vocabulary(f"{name}_ids", vocabulary)
+                vocabulary = check_vocabulary(f"{name}_ids", vocabulary)
             fields |= {name: ids, f"{name}_ids": vocabulary}
-            fields[size] = _check_size(name, size, ids, getattr(self, size), vocabulary)
+            fields[size] = check_size(name, size, ids, getattr(self, size), vocabulary)
         value = self.value
-        fields["value"] = np.ones(n or 0, np.float32) if value is None else _check_values(value, n or 0)
-        fields["time"] = None if self.time is None else _check_time(self.time, n or 0)
+        fields["value"] = np.ones(n or 0, np.float32) if value is None else check_values(value, n or 0)
+        fields["time"] = None if self.time is None else check_time(self.time, n or 0)
         for name, field in fields.items():
             object.__setattr__(self, name, field)
 
@@ -108,8 +118,8 @@ class Interactions:
         >>> Interactions.from_arrays([10, 20, 10], ["b", "a", "a"]).item
         array([1, 0, 0], dtype=int32)
         """
-        user_ids, users = _number(_check_external("user", user))
-        item_ids, items = _number(_check_external("item", item))
+        user_ids, users = number_ids(check_external("user", user))
+        item_ids, items = number_ids(check_external("item", item))
         return cls(users, items, value, time, user_ids, item_ids)  # type: ignore[arg-type]
 
     @property
@@ -190,7 +200,7 @@ class Interactions:
             last = order[np.append(first[1:], len(order)) - 1]
             value: NDArray[np.float32] = self.value[last]
             return value
-        return _check_values(np.add.reduceat(self.value[order], first, dtype=np.float64), len(first))
+        return check_values(np.add.reduceat(self.value[order], first, dtype=np.float64), len(first))
 
     def _pairs(self, by_time: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where each distinct (user, item) starts in the sorted events, and the sorting order."""
@@ -201,99 +211,3 @@ class Interactions:
             order = np.argsort(key, kind="stable")
         key = key[order]
         return np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)]), order
-
-
-def _check_dense(name: str, ids: ArrayLike) -> NDArray[np.int32]:
-    array = check_integers(name, ids)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must be 1-D, got shape {array.shape}")
-    if array.size and (array.min() < 0 or array.max() >= MAX_ID):
-        raise ValueError(f"{name} must hold ids in 0..{MAX_ID - 1}, got {array.min()} to {array.max()}")
-    return array.astype(np.int32, copy=False)
-
-
-def _check_length(name: str, array: NDArray[Any], n: int) -> None:
-    if array.shape != (n,):
-        raise ValueError(f"{name} must have shape ({n},) like user, got {array.shape}")
-
-
-def _check_vocabulary(name: str, ids: ArrayLike) -> NDArray[Any]:
-    array = as_array(name, ids)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must be 1-D, got shape {array.shape}")
-    return array
-
-
-def _check_size(name: str, size: str, ids: NDArray[np.int32], given: int, vocabulary: NDArray[Any] | None) -> int:
-    needed = int(ids.max()) + 1 if len(ids) else 0
-    given = check_int(size, given, low=0)
-    if vocabulary is not None:
-        if given not in (0, len(vocabulary)):
-            raise ValueError(f"{size} must be the length {len(vocabulary)} of {name}_ids, got {given}")
-        given = len(vocabulary)
-        if given < needed:
-            raise ValueError(f"{name}_ids must have > {needed - 1} entries, the largest {name}, got {given}")
-    if given and given < needed:
-        raise ValueError(f"{size} must be > {needed - 1}, the largest {name}, got {given}")
-    return given or needed
-
-
-def _check_values(value: ArrayLike, n: int) -> NDArray[np.float32]:
-    array = as_array("value", value)
-    if array.size == 0 and not isinstance(value, np.ndarray):
-        array = array.astype(np.float32)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"value must be numbers, got {array.dtype}")
-    _check_length("value", array, n)
-    with np.errstate(over="ignore"):  # becomes infinity, which is refused below
-        array = array.astype(np.float32, copy=False)
-    if not np.isfinite(array).all():
-        at = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise ValueError(f"value must be finite (as float32), got {array[at]} at position {at}")
-    return array
-
-
-def _check_time(time: ArrayLike, n: int) -> NDArray[Any]:
-    array = as_array("time", time)
-    if array.size == 0 and not isinstance(time, np.ndarray):
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iufM":
-        raise TypeError(f"time must be numbers or datetime64, got {array.dtype}")
-    _check_length("time", array, n)
-    missing = np.isnat(array) if array.dtype.kind == "M" else ~np.isfinite(array)
-    if missing.any():
-        at = int(np.flatnonzero(missing)[0])
-        raise ValueError(f"time must be finite, got {array[at]} at position {at}")
-    if array.dtype.kind == "M":
-        array = array.astype("datetime64[ns]")
-    return array.astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
-
-
-def _check_external(name: str, ids: ArrayLike) -> NDArray[Any]:
-    array = as_array(name, ids)
-    if array.size == 0 and not isinstance(ids, np.ndarray):
-        array = array.astype(np.int64)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must be 1-D, got shape {array.shape}")
-    if array.dtype == object:
-        kinds = {type(entry) for entry in array.tolist()}
-        if all(issubclass(kind, str) for kind in kinds):
-            array = array.astype(str)
-        elif all(issubclass(kind, (int, np.integer)) and kind is not bool for kind in kinds):
-            array = array.astype(np.int64)
-        else:
-            found = ", ".join(sorted(kind.__name__ for kind in kinds))
-            raise TypeError(f"{name} must hold integers or strings throughout, got {found}")
-    if array.dtype.kind not in "iuUT":
-        raise TypeError(f"{name} must hold integers or strings, got {array.dtype}")
-    if array.dtype.kind in "UT" and (array == "").any():
-        at = int(np.flatnonzero(array == "")[0])
-        raise ValueError(f"{name} must not hold empty strings, got one at position {at}")
-    return array
-
-
-def _number(external: NDArray[Any]) -> tuple[NDArray[Any] | None, NDArray[np.int64]]:
-    """Return the sorted distinct ids (None if they are 0..n-1) and the position of each entry among them."""
-    ids, dense = np.unique(external, return_inverse=True)
-    already_dense = ids.dtype.kind in "iu" and bool((ids == np.arange(len(ids))).all())
-    return None if already_dense else ids, dense

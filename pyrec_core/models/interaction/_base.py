@@ -176,9 +176,7 @@ class InteractionModel(Estimator, ABC):
         array([2., 1., 1.])
         """
         self._check_ready()
-        user_ids, item_ids = check_integers("users", users), check_integers("items", items)
-        check_id_range("users", user_ids, self.n_users_, "user")
-        check_id_range("items", item_ids, self.n_items_, "item")
+        user_ids, item_ids = self._dense("user", users), self._dense("item", items)
         try:
             user_ids, item_ids = np.broadcast_arrays(user_ids, item_ids)
         except ValueError:
@@ -221,10 +219,11 @@ class InteractionModel(Estimator, ABC):
         """
         self._check_ready()
         k = check_int("k", k, low=1)
-        ids = check_integers("items", items)
+        ids = self._dense("item", items)
         one = ids.ndim == 0
-        ids = check_ids("items", ids[None] if one else ids, self.n_items_, "item")
-        found, scores = self._similar_items(ids, k)
+        if ids.ndim > 1:
+            raise ValueError(f"items must be one item or 1-D, got shape {ids.shape}")
+        found, scores = self._similar_items(np.atleast_1d(ids), k)
         return (found[0], scores[0]) if one else (found, scores)
 
     def score(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> float:
@@ -324,6 +323,11 @@ class InteractionModel(Estimator, ABC):
     def _check_ready(self) -> None:
         self.check_fitted()
         self._check_common()
+
+    def _dense(self, what: str, ids: ArrayLike) -> NDArray[np.int64]:
+        """Return the dense ids of the given users or items (``what``: "user" or "item"), of any shape."""
+        n = self.n_users_ if what == "user" else self.n_items_
+        return check_id_range(f"{what}s", check_integers(f"{what}s", ids), n, what)
 
     def _rows(self, users: Any) -> tuple[Csr, bool]:
         """Return the rows that ``users`` stands for, and whether it is a single user."""

@@ -1,0 +1,111 @@
+"""Columns of events: dense and external ids, values, times. What Interactions, Sessions and Features share."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._validation import MAX_ID, as_array, check_int, check_integers
+
+
+def check_dense(name: str, ids: ArrayLike) -> NDArray[np.int32]:
+    """Return 1-D ``ids`` as int32, all in 0..2**31 - 2."""
+    array = check_integers(name, ids)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be 1-D, got shape {array.shape}")
+    if array.size and (array.min() < 0 or array.max() >= MAX_ID):
+        raise ValueError(f"{name} must hold ids in 0..{MAX_ID - 1}, got {array.min()} to {array.max()}")
+    return array.astype(np.int32, copy=False)
+
+
+def check_length(name: str, array: NDArray[Any], n: int, like: str = "user") -> None:
+    """Refuse an array that is not 1-D of length ``n``, the length of the argument ``like``."""
+    if array.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},) like {like}, got {array.shape}")
+
+
+def check_vocabulary(name: str, ids: ArrayLike) -> NDArray[Any]:
+    """Return the external ids of dense ids, 1-D."""
+    array = as_array(name, ids)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be 1-D, got shape {array.shape}")
+    return array
+
+
+def check_size(name: str, size: str, ids: NDArray[np.int32], given: int, vocabulary: NDArray[Any] | None) -> int:
+    """Return how many ids there are: as given, by the vocabulary, else the largest dense id + 1."""
+    needed = int(ids.max()) + 1 if len(ids) else 0
+    given = check_int(size, given, low=0)
+    if vocabulary is not None:
+        if given not in (0, len(vocabulary)):
+            raise ValueError(f"{size} must be the length {len(vocabulary)} of {name}_ids, got {given}")
+        given = len(vocabulary)
+        if given < needed:
+            raise ValueError(f"{name}_ids must have > {needed - 1} entries, the largest {name}, got {given}")
+    if given and given < needed:
+        raise ValueError(f"{size} must be > {needed - 1}, the largest {name}, got {given}")
+    return given or needed
+
+
+def check_values(value: ArrayLike, n: int) -> NDArray[np.float32]:
+    """Return finite values as float32 (n,)."""
+    array = as_array("value", value)
+    if array.size == 0 and not isinstance(value, np.ndarray):
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"value must be numbers, got {array.dtype}")
+    check_length("value", array, n)
+    with np.errstate(over="ignore"):  # becomes infinity, which is refused below
+        array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        at = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise ValueError(f"value must be finite (as float32), got {array[at]} at position {at}")
+    return array
+
+
+def check_time(time: ArrayLike, n: int, like: str = "user") -> NDArray[Any]:
+    """Return finite times as int64 (datetime64: nanoseconds since 1970) or float64 (n,)."""
+    array = as_array("time", time)
+    if array.size == 0 and not isinstance(time, np.ndarray):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iufM":
+        raise TypeError(f"time must be numbers or datetime64, got {array.dtype}")
+    check_length("time", array, n, like)
+    missing = np.isnat(array) if array.dtype.kind == "M" else ~np.isfinite(array)
+    if missing.any():
+        at = int(np.flatnonzero(missing)[0])
+        raise ValueError(f"time must be finite, got {array[at]} at position {at}")
+    if array.dtype.kind == "M":
+        array = array.astype("datetime64[ns]")
+    return array.astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
+
+
+def check_external(name: str, ids: ArrayLike) -> NDArray[Any]:
+    """Return a column of external ids: integers or strings, none missing."""
+    array = as_array(name, ids)
+    if array.size == 0 and not isinstance(ids, np.ndarray):
+        array = array.astype(np.int64)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be 1-D, got shape {array.shape}")
+    if array.dtype == object:
+        kinds = {type(entry) for entry in array.tolist()}
+        if all(issubclass(kind, str) for kind in kinds):
+            array = array.astype(str)
+        elif all(issubclass(kind, (int, np.integer)) and kind is not bool for kind in kinds):
+            array = array.astype(np.int64)
+        else:
+            found = ", ".join(sorted(kind.__name__ for kind in kinds))
+            raise TypeError(f"{name} must hold integers or strings throughout, got {found}")
+    if array.dtype.kind not in "iuUT":
+        raise TypeError(f"{name} must hold integers or strings, got {array.dtype}")
+    if array.dtype.kind in "UT" and (array == "").any():
+        at = int(np.flatnonzero(array == "")[0])
+        raise ValueError(f"{name} must not hold empty strings, got one at position {at}")
+    return array
+
+
+def number_ids(external: NDArray[Any]) -> tuple[NDArray[Any] | None, NDArray[np.int64]]:
+    """Return the sorted distinct ids (None if they are 0..n-1) and the position of each entry among them."""
+    ids, dense = np.unique(external, return_inverse=True)
+    already_dense = ids.dtype.kind in "iu" and bool((ids == np.arange(len(ids))).all())
+    return None if already_dense else ids, dense
