@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from split_data import SEED, assert_parts_are, assert_valid, random_matrix
+from split_data import SEED, assert_parts_are, assert_valid, random_matrix, same
 
 from pyrec_core.split import per_user
 
@@ -60,3 +61,23 @@ def test_per_user_does_not_depend_on_the_other_users_values():
 def test_per_user_refuses_bad_arguments(options, error, message):
     with pytest.raises(error, match=message):
         per_user(np.eye(3), **options)
+
+
+def test_what_is_held_out_of_a_user_does_not_depend_on_the_others():
+    data = random_matrix(4)
+    split = per_user(data, validation_size=0.2, random_state=1)
+    for user in range(0, 30, 5):
+        others = random_matrix(5)
+        others[user] = data[user]
+        other = per_user(others, validation_size=0.2, random_state=1)
+        assert same(other.test[[user]], split.test[[user]])
+        assert same(other.validation.test[[user]], split.validation.test[[user]])
+
+
+def test_many_users():
+    rng = np.random.default_rng(0)
+    X = sp.csr_array((np.ones(400_000, np.float32), rng.integers(0, [[100_000], [500]], (2, 400_000))))
+    X.sum_duplicates()
+    split = per_user(X, random_state=0)
+    assert split.train.nnz + split.test.nnz == X.nnz
+    assert same(split.train + split.test, X)
