@@ -130,7 +130,8 @@ def sort_pairs(
     new = np.append(True, (user[1:] != user[:-1]) | (item[1:] != item[:-1]))[:n]
     first = np.flatnonzero(new)
     if time is not None and len(first) < n:
-        pair = np.cumsum(new) - 1
-        again = np.flatnonzero((np.diff(np.append(first, n)) > 1)[pair])
-        order[again] = order[again][np.lexsort((time[order[again]], pair[again]))]
+        repeated = ~new
+        repeated[:-1] |= ~new[1:]  # the first of a pair's events too
+        again = np.flatnonzero(repeated)
+        order[again] = order[again][np.lexsort((time[order[again]], np.cumsum(new[again])))]
     return first, order

@@ -27,6 +27,12 @@ def assert_valid(X):
     assert all((np.diff(X.indices[a:b]) > 0).all() for a, b in zip(X.indptr[:-1], X.indptr[1:], strict=True))
 
 
+def rows(sessions):
+    """The items of each session as a list."""
+    where = zip(sessions.offsets[:-1], sessions.offsets[1:], strict=True)
+    return [sessions.items[a:b].tolist() for a, b in where]
+
+
 def same(a, b):
     return a.shape == b.shape and (a != b).nnz == 0
 

@@ -14,7 +14,7 @@ from ..kernels.random import uniform_at
 from ._result import Dropped, Filtered
 
 SLACK = 1e-9  # 0.2 * 5 items is 1 item, whatever the rounding of 1 - 0.8
-ITEMS, USERS = 0, 1  # what is drawn: a stream of its own each
+PAIRS, USERS, ENTRIES = 0, 1, 2  # what is drawn: a stream of its own each
 _MAX_ITEMS = 2**31
 
 
@@ -144,7 +144,7 @@ def is_among(keys: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.b
 
 def draws(seed: int, users: NDArray[np.int64], items: NDArray[Any]) -> NDArray[np.float64]:
     """Return a number in [0, 1) for each pair, which no other pair of the data has an influence on."""
-    return uniform_at(users * _MAX_ITEMS + items, seed=seed, purpose="split", epoch=ITEMS)
+    return uniform_at(users * _MAX_ITEMS + items, seed=seed, purpose="split", epoch=PAIRS)
 
 
 def shuffled_place(X: Csr, row: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

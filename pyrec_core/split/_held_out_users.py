@@ -44,7 +44,8 @@ def strong_generalisation(
     2. Test users and validation users are drawn; all others are the training users, the rows of ``train``.
     3. Items that no training user has are removed from the held-out users; who then has fewer than 2 is dropped.
     4. The items of each held-out user are divided at random: a share of ``1 - fold_in``, rounded down but at least
-       one item, goes to ``test``, the others to ``fold_in``.
+       one item, goes to ``test``, the others to ``fold_in``. (The code of Mult-VAE shows all items of users who have
+       fewer than 5 after step 3, and so does not measure these.)
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ def temporal_fold_in(
     Raises
     ------
     TypeError
-        Sizes that are not numbers.
+        Sizes that are not numbers, or ``binary`` no bool.
     ValueError
         Sizes out of range, times that are missing or given twice, or no user left to train on or to test.
 
@@ -135,12 +136,12 @@ def temporal_fold_in(
     >>> split.fold_in.items, split.test.items
     (array([4, 3, 2, 1], dtype=int32), array([0], dtype=int32))
     """
-    share = _check_fold_in(fold_in)
+    share, binary = _check_fold_in(fold_in), check_bool("binary", binary)
     seed = seed_of(random_state)
     data, before = unwrap(data)
     if isinstance(data, Sessions):
         return _split_sessions(data, time, n_test, n_validation, min_interactions, share, seed, before)
-    events = timed_events(data, time, check_bool("binary", binary))
+    events = timed_events(data, time, binary)
     assert events.when is not None  # for mypy: these have times
     X, chosen = events.latest()
     return _split(X, events.when[chosen], _partition(X, n_test, n_validation, min_interactions, seed), share, before)
@@ -179,8 +180,10 @@ def _partition(X: Csr, n_test: int | float, n_validation: int | float, min_inter
 def _hold_out(
     X: Csr, key: NDArray[Any], known: NDArray[np.bool_], name: str, members: NDArray[np.int64], fold_in: float
 ) -> tuple[Csr, NDArray[np.bool_], NDArray[np.int64], tuple[Dropped, ...]]:
-    """Return the rows of those members who have two known items, which entries are hidden (those with the largest
-    keys), the members, and what was dropped. The data of the rows are positions in ``X``."""
+    """Return the rows of the members who have two known items, what is hidden, these members, and what was dropped.
+
+    Hidden are the entries with the largest keys. The data of the rows are positions in ``X``.
+    """
     given = X._replace(data=np.arange(X.nnz)).rows(members)
     rows = select(given, known[given.indices])
     lengths = np.diff(rows.indptr)

@@ -11,7 +11,7 @@ from .._interactions import Interactions
 from .._random import RandomState, seed_of
 from .._validation import Csr, as_array, check_bool, check_int, check_interactions
 from ..kernels.random import uniform
-from ._common import ITEMS, check_shares, draws, events_of, is_among, pair_keys, part, rows_of, unwrap
+from ._common import ENTRIES, check_shares, draws, events_of, is_among, pair_keys, part, rows_of, unwrap
 from ._result import Dropped, Split
 
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2
@@ -55,11 +55,11 @@ def random(
     >>> import numpy as np
     >>> from pyrec_core.split import random
     >>> random(np.ones((100, 50)), test_size=0.1)
-    Split(train 100 x 50 with 4494 entries, test 100 x 50 with 506 entries)
+    Split(train 100 x 50 with 4473 entries, test 100 x 50 with 527 entries)
     """
     test_size, validation_size = check_shares(test_size, validation_size)
     X, dropped = _values(data, binary)
-    drawn = uniform(X.nnz, seed=seed_of(random_state), purpose="split", epoch=ITEMS)
+    drawn = uniform(X.nnz, seed=seed_of(random_state), purpose="split", epoch=ENTRIES)
     parts = np.full(X.nnz, _TRAIN, np.int8)
     parts[drawn < test_size + validation_size] = _VALIDATION
     parts[drawn < test_size] = _TEST

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given
-from split_data import SEED
+from split_data import SEED, rows
 
 from pyrec_core import Sessions
 from pyrec_core.split import SessionSplit, filter_sessions, last_sessions, session_time
@@ -19,10 +19,6 @@ def tiny(seed):
     start = rng.integers(0, 40, len(lengths))
     time = np.concatenate([start[s] + np.sort(rng.integers(0, 6, n)) for s, n in enumerate(lengths)])
     return Sessions(items, np.append(0, np.cumsum(lengths)), time, n_items=N_ITEMS)
-
-
-def rows(sessions):
-    return [sessions.items[a:b].tolist() for a, b in zip(sessions.offsets[:-1], sessions.offsets[1:], strict=True)]
 
 
 def definition(sessions, held_out, min_length, min_item):
@@ -48,7 +44,9 @@ def as_lists(split):
 
 
 def ends(sessions):
-    return np.array([sessions.time[b - 1] if b > a else -1 for a, b in zip(sessions.offsets, sessions.offsets[1:])])  # noqa: B905
+    """The time of the last event of each session, -1 if it has none."""
+    lengths, last = np.diff(sessions.offsets), sessions.offsets[1:] - 1
+    return np.where(lengths > 0, sessions.time[last], -1)
 
 
 @given(seed=SEED)
