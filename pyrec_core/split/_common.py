@@ -143,7 +143,7 @@ def is_among(keys: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.b
 
 
 def draws(seed: int, users: NDArray[np.int64], items: NDArray[Any]) -> NDArray[np.float64]:
-    """Return a number in [0, 1) for each pair, which no other pair of the data has an influence on."""
+    """Return a number in [0, 1) for each pair, on which no other pair of the data has an influence."""
     return uniform_at(users * _MAX_ITEMS + items, seed=seed, purpose="split", epoch=PAIRS)
 
 
@@ -192,9 +192,8 @@ def check_clock(name: str, value: Any, integral: bool) -> int | float:
     if isinstance(value, (np.datetime64, np.timedelta64)):
         if np.isnat(value):
             raise ValueError(f"{name} must be finite, got NaT")
-        value = int(
-            value.astype(f"{'datetime64' if isinstance(value, np.datetime64) else 'timedelta64'}[ns]").view("i8")
-        )
+        unit = "datetime64[ns]" if isinstance(value, np.datetime64) else "timedelta64[ns]"
+        value = value.astype(unit).astype(np.int64)
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)  # float would lose nanoseconds
     number = check_float(name, value)

@@ -7,11 +7,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from .._columns import sort_pairs
 from .._interactions import Interactions
 from .._random import RandomState, seed_of
 from .._validation import Csr, as_array, check_bool, check_int, check_interactions
 from ..kernels.random import uniform
-from ._common import ENTRIES, check_shares, draws, events_of, is_among, pair_keys, part, rows_of, unwrap
+from ._common import ENTRIES, Events, check_shares, draws, events_of, is_among, pair_keys, part, rows_of, unwrap
 from ._result import Dropped, Split
 
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2
@@ -161,10 +162,9 @@ def by_mask(data: Any, test: Any, *, validation: Any = None, binary: bool = Fals
             raise ValueError(f"validation must not overlap test, got {both} interactions in both")
         parts[marked] = at
     X, chosen = events.latest()
-    pair_parts = parts[chosen]
-    if isinstance(data, Interactions) and len(chosen) < len(parts):
-        _check_whole(events.row, events.item, parts, X, pair_parts)
-    return _split(X, pair_parts, validation is not None, dropped)
+    if len(chosen) < len(parts):
+        _check_whole(events, parts)
+    return _split(X, parts[chosen], validation is not None, dropped)
 
 
 def _values(data: Any, binary: bool) -> tuple[Csr, tuple[Dropped, ...]]:
@@ -205,14 +205,14 @@ def _pair_mask(name: str, mask: Any, data: Any) -> NDArray[np.bool_]:
     return found
 
 
-def _check_whole(row: NDArray[Any], item: NDArray[Any], parts: NDArray[Any], X: Csr, pair_parts: NDArray[Any]) -> None:
+def _check_whole(events: Events, parts: NDArray[np.int8]) -> None:
     """Refuse a pair with events in two parts: what is held out would be in training."""
-    keys, pairs = row.astype(np.int64) * X.shape[1] + item, pair_keys(X)
-    kept = np.flatnonzero(is_among(keys, pairs))  # values of 0 make no pair
-    torn = kept[pair_parts[np.searchsorted(pairs, keys[kept])] != parts[kept]]
+    first, order = sort_pairs(events.row, events.item, events.shape)
+    of_pair = parts[order]
+    torn = np.flatnonzero(np.maximum.reduceat(of_pair, first) != np.minimum.reduceat(of_pair, first))
     if len(torn):
-        at = torn[0]
+        at = order[first[torn[0]]]
         raise ValueError(
-            f"test and validation must hold all events of a pair or none, got {len(torn)} events apart from the "
-            f"latest of their pair (first: user {row[at]}, item {item[at]})"
+            f"test and validation must hold all events of a pair or none, got {len(torn)} pairs with events in two "
+            f"parts (first: user {events.row[at]}, item {events.item[at]})"
         )

@@ -125,9 +125,13 @@ def test_all_events_of_a_pair_go_together():
     data = Interactions([0, 0, 1, 1], [0, 0, 0, 1], value=[5, 2, 0, 4])
     split = by_mask(data, [True, True, True, False])
     np.testing.assert_array_equal(split.test.toarray(), [[2, 0], [0, 0]])
-    with pytest.raises(ValueError, match=r"must hold all events of a pair or none, got 1 .*\(first: user 0, item 0\)"):
+    with pytest.raises(
+        ValueError, match=r"must hold all events of a pair or none, got 1 pairs .*\(first: user 0, item 0\)"
+    ):
         by_mask(data, [True, False, True, False])
-    with pytest.raises(ValueError, match=r"must hold all events of a pair or none, got 1 .*\(first: user 0, item 0\)"):
+    with pytest.raises(
+        ValueError, match=r"must hold all events of a pair or none, got 1 pairs .*\(first: user 0, item 0\)"
+    ):
         by_mask(data, [True, False, False, False], validation=[False, True, False, False])
 
 

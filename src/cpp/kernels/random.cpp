@@ -17,7 +17,8 @@ template <class T> void random_uniform(const Exec& ex, T* out, Index n, const St
                  [=](Index i) { out[i] = unit_interval<T>(bits_of(stream, first + static_cast<std::uint64_t>(i))); });
 }
 
-template <class T> void random_uniform_at(const Exec& ex, T* out, const Index* position, Index n, const Stream& stream) {
+template <class T>
+void random_uniform_at(const Exec& ex, T* out, const Index* position, Index n, const Stream& stream) {
     parallel_for(ex, n, 16384,
                  [=](Index i) { out[i] = unit_interval<T>(bits_of(stream, static_cast<std::uint64_t>(position[i]))); });
 }
