@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from ._validation import MAX_ID, as_array, check_int, check_integers
@@ -109,3 +110,28 @@ def number_ids(external: NDArray[Any]) -> tuple[NDArray[Any] | None, NDArray[np.
     ids, dense = np.unique(external, return_inverse=True)
     already_dense = ids.dtype.kind in "iu" and bool((ids == np.arange(len(ids))).all())
     return None if already_dense else ids, dense
+
+
+def sort_pairs(
+    user: NDArray[Any], item: NDArray[Any], shape: tuple[int, int], time: NDArray[Any] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each distinct (user, item) starts in the sorted events, and the order that sorts them.
+
+    Events of a pair follow their times; where these are equal or None, their positions.
+    """
+    n = len(user)
+    if max(shape) <= 8 * n:  # two stable counting sorts, by item and then by user: linear, as a sort of keys is not
+        events = sp.coo_array((np.arange(n), (user, item)), shape=shape)
+        events.has_canonical_format = True  # or SciPy would merge repeated pairs
+        order = events.tocsc().tocsr().data
+    else:
+        order = np.argsort(user.astype(np.int64) * shape[1] + item, kind="stable")
+    user, item = user[order], item[order]
+    new = np.append(True, (user[1:] != user[:-1]) | (item[1:] != item[:-1]))[:n]
+    first = np.flatnonzero(new)
+    if time is not None and len(first) < n:
+        repeated = ~new
+        repeated[:-1] |= ~new[1:]  # the first of a pair's events too
+        again = np.flatnonzero(repeated)
+        order[again] = order[again][np.lexsort((time[order[again]], np.cumsum(new[again])))]
+    return first, order

@@ -16,6 +16,7 @@ from ._columns import (
     check_values,
     check_vocabulary,
     number_ids,
+    sort_pairs,
 )
 from ._validation import check_bool, check_choice, check_float
 
@@ -204,10 +205,4 @@ class Interactions:
 
     def _pairs(self, by_time: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where each distinct (user, item) starts in the sorted events, and the sorting order."""
-        key = self.user.astype(np.int64) * self.n_items + self.item
-        if by_time and self.time is not None:
-            order = np.lexsort((self.time, key))
-        else:
-            order = np.argsort(key, kind="stable")
-        key = key[order]
-        return np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)]), order
+        return sort_pairs(self.user, self.item, self.shape, self.time if by_time else None)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrec_core import Interactions
+from pyrec_core._columns import sort_pairs
 
 EVENTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 5), st.integers(-3, 3)), max_size=30)
 
@@ -223,3 +224,19 @@ def test_matrix_changes_nothing():
     Interactions(*arrays).matrix(min_value=2, duplicates="last")
     for array, copied in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copied)
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 40), with_time=st.booleans())
+def test_pairs_are_sorted_alike_in_small_and_in_huge_catalogues(seed, n, with_time):
+    rng = np.random.default_rng(seed)
+    user, item = rng.integers(0, 5, n).astype(np.int32), rng.integers(0, 6, n).astype(np.int32)
+    time = rng.integers(0, 3, n) if with_time else None
+
+    def key(at):
+        return user[at], item[at], time[at] if with_time else 0, at
+
+    order = sorted(range(n), key=key)
+    first = [at for at in range(n) if at == 0 or key(order[at])[:2] != key(order[at - 1])[:2]]
+    for shape in ((5, 6), (5, 2**31 - 1), (2**31 - 1, 6)):  # counting sort where it pays, else a sort of keys
+        found = sort_pairs(user, item, shape, time)
+        assert [array.tolist() for array in found] == [first, order]
