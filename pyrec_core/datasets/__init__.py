@@ -5,5 +5,18 @@ Nothing is downloaded: the loaders read files in the formats in which their publ
 
 from ._files import load, load_delimited, load_movielens, load_npz
 from ._generators import make_blocks, make_implicit
+from ._markov import MarkovData, MarkovProcess, make_markov_sessions
+from ._ratings import make_ratings
 
-__all__ = ["load", "load_delimited", "load_movielens", "load_npz", "make_blocks", "make_implicit"]
+__all__ = [
+    "MarkovData",
+    "MarkovProcess",
+    "load",
+    "load_delimited",
+    "load_movielens",
+    "load_npz",
+    "make_blocks",
+    "make_implicit",
+    "make_markov_sessions",
+    "make_ratings",
+]
