@@ -3,12 +3,15 @@
 Nothing is downloaded: the loaders read files in the formats in which their publishers distribute them.
 """
 
+from ._ctr import CtrData, CtrProcess, make_ctr
 from ._files import load, load_delimited, load_movielens, load_npz
 from ._generators import make_blocks, make_implicit
 from ._markov import MarkovData, MarkovProcess, make_markov_sessions
 from ._ratings import make_ratings
 
 __all__ = [
+    "CtrData",
+    "CtrProcess",
     "MarkovData",
     "MarkovProcess",
     "load",
@@ -16,6 +19,7 @@ __all__ = [
     "load_movielens",
     "load_npz",
     "make_blocks",
+    "make_ctr",
     "make_implicit",
     "make_markov_sessions",
     "make_ratings",

@@ -128,7 +128,7 @@ class MarkovProcess:
         TypeError
             ``sessions`` are not `Sessions`.
         ValueError
-            Items beyond those of the process, or a session that it cannot make.
+            Items beyond those of the process, or a session whose beginning it cannot make.
 
         Notes
         -----
@@ -169,7 +169,7 @@ class MarkovProcess:
         TypeError
             ``sessions`` are not `Sessions`.
         ValueError
-            Items beyond those of the process, or a session that it cannot make.
+            Items beyond those of the process, or a session whose beginning it cannot make.
         """
         return self._scores(sessions, self.class_posteriors(sessions))
 
