@@ -8,12 +8,14 @@ from ._files import load, load_delimited, load_movielens, load_npz
 from ._generators import make_blocks, make_implicit
 from ._markov import MarkovData, MarkovProcess, make_markov_sessions
 from ._ratings import make_ratings
+from ._topics import TopicData, make_topics
 
 __all__ = [
     "CtrData",
     "CtrProcess",
     "MarkovData",
     "MarkovProcess",
+    "TopicData",
     "load",
     "load_delimited",
     "load_movielens",
@@ -23,4 +25,5 @@ __all__ = [
     "make_implicit",
     "make_markov_sessions",
     "make_ratings",
+    "make_topics",
 ]

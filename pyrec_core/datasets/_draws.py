@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from .._random import stream
 
-BLOCK_ELEMENTS = 2**21  # of a table made at one time
+BLOCK_ELEMENTS = 2**19  # of a table made at one time
 _POPULARITY = 0.8  # exponent of the law of Zipf
 _ACTIVITY = 0.7  # standard deviation of the logarithm of a user's number of items
 _DAY = 86_400
@@ -35,8 +35,11 @@ def take_largest(utility: NDArray[np.float64], n_taken: NDArray[np.int64]) -> ND
 
     Log-weights + Gumbel noise make them draws without replacement in proportion to the weights (Yellott 1977).
     """
-    order = np.argsort(-utility, axis=1, kind="stable")
-    return order[np.arange(utility.shape[1]) < n_taken[:, None]].astype(np.int32)
+    most = int(n_taken.max())
+    ids = np.sort(np.argpartition(utility, -most, axis=1)[:, -most:], axis=1)
+    order = np.argsort(-np.take_along_axis(utility, ids, axis=1), axis=1, kind="stable")
+    ids = np.take_along_axis(ids, order, axis=1)
+    return ids[np.arange(most) < n_taken[:, None]].astype(np.int32)
 
 
 def times(seed: int, purpose: str, n_taken: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -50,9 +53,7 @@ def times(seed: int, purpose: str, n_taken: NDArray[np.int64]) -> NDArray[np.int
     return ends + shift
 
 
-def categories(
-    rng: np.random.Generator, probability: NDArray[np.float64], row: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def categories(rng: np.random.Generator, probability: NDArray[np.float64], row: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return one draw for each entry of ``row``, from the distribution in that row of ``probability``."""
     n_rows, width = probability.shape
     below = np.minimum(np.cumsum(probability[:, :-1], axis=1), 1.0)  # the last category takes what is left
