@@ -93,7 +93,7 @@ def make_topics(
     n_topics = check_int("n_topics", n_topics, low=1)
     n_words = check_int("n_words", n_words, low=1, high=MAX_ID)
     mean_taken = check_float("interactions_per_user", interactions_per_user, low=1.0)
-    mean_words = check_float("words_per_item", words_per_item, low=1.0)
+    mean_words = check_float("words_per_item", words_per_item, low=1.0, high=MAX_ID)
     seed = seed_of(random_state)
 
     rng = stream(seed, "make-topics-items")
@@ -124,7 +124,7 @@ def make_topics(
 def _texts(seed: int, item_topics: NDArray[np.float64], topic_words: NDArray[np.float64], mean: float) -> Any:
     """Return the items x words matrix of counts."""
     n_items, n_topics = item_topics.shape
-    lengths = 1 + stream(seed, "make-topics-lengths").poisson(mean - 1, n_items)
+    lengths = np.asarray(stream(seed, "make-topics-lengths").poisson(mean - 1, n_items)) + 1
     rng_topic, rng_word = stream(seed, "make-topics-text-topics"), stream(seed, "make-topics-text-words")
     parts = []
     for first, last in blocks(n_items, max(n_topics, int(mean))):
