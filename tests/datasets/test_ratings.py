@@ -6,7 +6,6 @@ import pytest
 from pyrec_core.datasets import make_ratings
 from pyrec_core.datasets._ratings import _distinct
 
-
 PRIOR = np.array([np.sqrt(5)] * 5 + [4.0])  # 1 / variance of each of five factors, and of a bias
 
 
