@@ -35,7 +35,7 @@ def take_largest(utility: NDArray[np.float64], n_taken: NDArray[np.int64]) -> ND
 
     Log-weights + Gumbel noise make them draws without replacement in proportion to the weights (Yellott 1977).
     """
-    most = int(n_taken.max())
+    most = int(n_taken.max())  # sorting more would cost more than all else
     ids = np.sort(np.argpartition(utility, -most, axis=1)[:, -most:], axis=1)
     order = np.argsort(-np.take_along_axis(utility, ids, axis=1), axis=1, kind="stable")
     ids = np.take_along_axis(ids, order, axis=1)

@@ -132,8 +132,8 @@ class MarkovProcess:
 
         Notes
         -----
-        The filter in closed form: the probability of a class is proportional to its own, times that of a step along
-        its permutation to the power of their number so far, times that of another step to the power of the others.
+        Bayes' filter in closed form: only the number of steps along the permutation of a class counts, not their
+        order, so long sessions lose nothing to rounding, and classes that are equally likely get equal numbers.
         """
         event, step = self._transitions(sessions)
         follows = (self.permutations[:, sessions.items[event]] == sessions.items[event + 1]).T
