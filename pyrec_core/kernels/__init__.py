@@ -7,7 +7,7 @@ for any value of it.
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["gram", "interaction", "linalg", "random", "ranking", "topk"]
+__all__ = ["cooccurrence", "gram", "interaction", "linalg", "random", "ranking", "slim", "topk"]
 
 
 def __getattr__(name: str) -> ModuleType:
