@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._columns import Distinct, check_external, check_length, check_vocabulary, distinct
+from ._columns import check_external, check_length, check_vocabulary, distinct
 from ._encoding import (
     REACTIONS,
     Layout,

@@ -49,18 +49,13 @@ class Frame:
         frame = frame.select(*dict.fromkeys(self._column.values()))
         self._frame = frame.collect() if isinstance(frame, self._nw.LazyFrame) else frame
 
-    def __contains__(self, argument: str) -> bool:
-        return argument in self._column
-
     def ids(self, argument: str) -> tuple[NDArray[Any] | None, NDArray[np.int64]]:
         """Return the sorted distinct ids (None if they are 0..n-1), integers or strings, and each row's place there."""
         series, _ = self._read(argument)
         if series.dtype == self._nw.Boolean:
             raise TypeError(f"{argument} must hold integers or strings, got {series.dtype}")
         found, place = self._number(argument, series)
-        if found.dtype.kind == "U" and (found[:1] == "").any():  # the empty string sorts first
-            row = int(np.flatnonzero(place == 0)[0])
-            raise ValueError(f"{argument} must not hold empty strings, got one in row {row}")
+        _refuse_empty(argument, found, place)
         return (None if is_dense(found) else found), place
 
     def categories(self, argument: str, *, allow_missing: bool) -> Distinct:
@@ -79,6 +74,7 @@ class Frame:
             found, known = self._number(argument, series.drop_nulls())
         place = np.full(len(missing), -1, np.int64)
         place[~missing] = known
+        _refuse_empty(argument, found, place)
         return Distinct(found, place)
 
     def numbers(self, argument: str, *, allow_missing: bool = False, rule: str = "numbers") -> NDArray[Any]:
@@ -132,6 +128,12 @@ class Frame:
         place = np.empty(len(series), np.int64)
         place[joined.get_column("row").to_numpy()] = rank[joined.get_column("place").to_numpy()]
         return Distinct(found, place)
+
+
+def _refuse_empty(argument: str, found: NDArray[Any], place: NDArray[np.int64]) -> None:
+    if found.dtype.kind == "U" and (found[:1] == "").any():  # the empty string sorts first
+        row = int(np.flatnonzero(place == 0)[0])
+        raise ValueError(f"{argument} must not hold empty strings, got one in row {row}")
 
 
 def _narwhals() -> Any:

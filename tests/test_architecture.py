@@ -33,6 +33,8 @@ FLOORS = [
     ("metrics", 4.0),
     ("split", 4.0),
     ("models._estimator", 6.0),
+    ("models.interaction._inputs", 6.03),
+    ("models.interaction._rows", 6.06),
     ("models.interaction._base", 6.1),
     ("models.interaction", 6.2),
     ("models", 6.3),
