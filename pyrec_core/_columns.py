@@ -130,6 +130,8 @@ def as_external(name: str, ids: ArrayLike) -> NDArray[Any]:
         array = array.astype(np.int64)
     if array.dtype.kind == "U" and isinstance(ids, (list, tuple)):
         array = np.asarray(ids, dtype=object)  # NumPy has made strings of all entries if one was a string
+    if array.dtype.kind == "T" and hasattr(array.dtype, "na_object"):
+        array = array.astype(object)  # some may be missing
     if array.dtype == object:
         array = _of_one_kind(name, array)
     if array.dtype.kind not in "iuUT":

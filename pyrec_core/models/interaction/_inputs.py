@@ -64,7 +64,7 @@ def check_weights(sample_weight: ArrayLike, shape: tuple[int, int]) -> NDArray[n
         raise TypeError(f"sample_weight must be numbers, got {weights.dtype}")
     n_users, n_items = shape
     if weights.shape != (n_users,):
-        hint = f", one an item: is X of shape {shape} transposed?" if weights.shape == (n_items,) else ""
+        hint = f", one an item: X of shape {shape} looks transposed" if weights.shape == (n_items,) else ""
         raise ValueError(f"sample_weight must have shape ({n_users},), got {weights.shape}{hint}")
     weights = weights.astype(np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():

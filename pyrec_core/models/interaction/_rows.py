@@ -73,7 +73,7 @@ class FittedRows(Estimator):
         refuse_frame(name, X)
         rows = check_interactions(name, X)
         if rows.shape[1] != self.n_items_:
-            hint = ": is it transposed?" if rows.shape[1] == self.n_users_ else ""
+            hint = ": it looks transposed" if rows.shape[1] == self.n_users_ else ""
             raise ValueError(
                 f"{name} must have {self.n_items_} columns (items), got shape {rows.shape} "
                 f"for a model of shape {(self.n_users_, self.n_items_)}{hint}"
