@@ -120,14 +120,23 @@ class Frame:
         if len(series) == 0:
             return Distinct(np.empty(0, str), np.empty(0, np.int64))
         # the table's own library hashes the entries, where NumPy would sort all of them as strings
-        unique = series.unique()
-        found, rank = distinct(as_external(argument, unique.to_numpy()))
-        rows = series.alias("id").to_frame().with_row_index("row")
-        places = unique.alias("id").to_frame().with_row_index("place")
-        joined = rows.join(places, on="id", how="left")  # in any order
-        place = np.empty(len(series), np.int64)
-        place[joined.get_column("row").to_numpy()] = rank[joined.get_column("place").to_numpy()]
-        return Distinct(found, place)
+        if series.implementation.is_pandas_like():
+            place, unique = series.to_native().factorize()
+        else:
+            place, unique = _match(series)
+        found, rank = distinct(as_external(argument, np.asarray(unique)))
+        return Distinct(found, rank[place])
+
+
+def _match(series: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the place of each entry among the distinct ones, and those."""
+    unique = series.unique()
+    rows = series.alias("id").to_frame().with_row_index("row")
+    places = unique.alias("id").to_frame().with_row_index("place")
+    joined = rows.join(places, on="id", how="left")  # in any order
+    place = np.empty(len(series), np.int64)
+    place[joined.get_column("row").to_numpy()] = joined.get_column("place").to_numpy()
+    return place, unique.to_numpy()
 
 
 def _refuse_empty(argument: str, found: NDArray[Any], place: NDArray[np.int64]) -> None:

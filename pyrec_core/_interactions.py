@@ -271,12 +271,14 @@ class Interactions:
     def _pairs(self, by_time: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where each distinct (user, item) starts in the sorted events, and the sorting order."""
         key = self.user.astype(np.int64) * self.n_items + self.item
-        if by_time and self.time is not None:
-            order = np.lexsort((self.time, key))
-        else:
-            order = np.argsort(key, kind="stable")
+        order = np.argsort(key, kind="stable")
         key = key[order]
-        return np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)]), order
+        again = key[1:] == key[:-1]
+        if by_time and self.time is not None and again.any():
+            several = np.append(False, again) | np.append(again, False)
+            events = order[several]
+            order[several] = events[np.lexsort((self.time[events], key[several]))]
+        return np.flatnonzero(np.append(True, ~again)[: len(key)]), order
 
 
 def _id_of(ids: NDArray[Any] | None, dense: np.int32) -> int | str:
