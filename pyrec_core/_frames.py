@@ -46,7 +46,7 @@ class Frame:
                 raise TypeError(f"{argument} must be the name of a column, got {type(column).__name__}")
             if column not in names:
                 raise ValueError(f"{argument} must be one of the columns {_some(names)}, got {column!r}")
-        frame = frame.select(*dict.fromkeys(self._column.values()))
+        frame = frame.select(self._nw.col(column) for column in dict.fromkeys(self._column.values()))
         self._frame = frame.collect() if isinstance(frame, self._nw.LazyFrame) else frame
 
     def ids(self, argument: str) -> tuple[NDArray[Any] | None, NDArray[np.int64]]:
@@ -113,12 +113,12 @@ class Frame:
         return series, missing
 
     def _number(self, argument: str, series: Any) -> Distinct:
+        if len(series) == 0:
+            return Distinct(np.empty(0, str), np.empty(0, np.int64))
         if series.dtype.is_integer():
             return distinct(series.to_numpy())
         if series.dtype.is_numeric() or series.dtype.is_temporal():
             raise TypeError(f"{argument} must hold integers or strings, got {series.dtype}")
-        if len(series) == 0:
-            return Distinct(np.empty(0, str), np.empty(0, np.int64))
         # the table's own library hashes the entries, where NumPy would sort all of them as strings
         if series.implementation.is_pandas_like():
             place, unique = series.to_native().factorize()
