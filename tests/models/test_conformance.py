@@ -131,6 +131,20 @@ def save_with_suffix(self, path, include_interactions=True):
     Popularity.save(self, f"{path}.npz", include_interactions)
 
 
+def external_is_dense(self, what, dense):
+    return dense
+
+
+def dense_by_place(self, what, ids, name=None):
+    return np.searchsorted(getattr(self, f"{what}_ids_"), ids)
+
+
+def save_without_names(self, path, include_interactions=True):
+    other = Popularity()
+    other._set_fitted({name: value for name, value in vars(self).items() if name.endswith("_") and "ids" not in name})
+    other.save(path)
+
+
 def save_it_all(self, path, include_interactions=True):
     Popularity.save(self, path)
 
@@ -163,6 +177,9 @@ BROKEN = [
     broken("check_save_and_load", save=save_it_all),
     broken("check_score", score=lambda self, X, y=None: float(np.random.default_rng().random())),
     broken("check_score", score=lambda self, X, y=None: 0.5),
+    broken("check_ids", _external=external_is_dense),
+    broken("check_ids", _dense=dense_by_place),
+    broken("check_ids", save=save_without_names),
 ]
 
 
