@@ -155,10 +155,29 @@ def _of_one_kind(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 def number_ids(external: NDArray[Any]) -> tuple[NDArray[Any] | None, NDArray[np.int64]]:
     """Return the sorted distinct ids (None if they are 0..n-1) and the position of each entry among them."""
-<<<<<<< HEAD
-    ids, dense = np.unique(external, return_inverse=True)
-    already_dense = ids.dtype.kind in "iu" and bool((ids == np.arange(len(ids))).all())
-    return None if already_dense else ids, dense
+    ids, dense = distinct(external)
+    return (None if is_dense(ids) else ids), dense
+
+
+def is_dense(ids: NDArray[Any]) -> bool:
+    """Whether sorted distinct ids are 0..n-1."""
+    return len(ids) == 0 or (ids.dtype.kind in "iu" and bool((ids == np.arange(len(ids))).all()))
+
+
+def distinct(column: NDArray[Any]) -> Distinct:
+    """Take a column apart."""
+    if column.dtype.kind in "iu" and len(column):
+        low = column.min()
+        span = int(column.max()) - int(low) + 1
+        if span <= 4 * len(column):  # as good as dense: marking what occurs is many times faster than sorting
+            wide = np.uint64 if column.dtype.kind == "u" else np.int64
+            offset = (column.astype(wide) - low.astype(wide)).astype(np.int64)
+            occurs = np.zeros(span, bool)
+            occurs[offset] = True
+            rank = np.cumsum(occurs) - 1
+            found = np.flatnonzero(occurs).astype(wide) + low.astype(wide)
+            return Distinct(found.astype(column.dtype), rank[offset])
+    return Distinct(*np.unique(column, return_inverse=True))
 
 
 def sort_pairs(
@@ -184,28 +203,3 @@ def sort_pairs(
         again = np.flatnonzero(repeated)
         order[again] = order[again][np.lexsort((time[order[again]], np.cumsum(new[again])))]
     return first, order
-=======
-    ids, dense = distinct(external)
-    return (None if is_dense(ids) else ids), dense
-
-
-def is_dense(ids: NDArray[Any]) -> bool:
-    """Whether sorted distinct ids are 0..n-1."""
-    return len(ids) == 0 or (ids.dtype.kind in "iu" and bool((ids == np.arange(len(ids))).all()))
-
-
-def distinct(column: NDArray[Any]) -> Distinct:
-    """Take a column apart."""
-    if column.dtype.kind in "iu" and len(column):
-        low = column.min()
-        span = int(column.max()) - int(low) + 1
-        if span <= 4 * len(column):  # as good as dense: marking what occurs is many times faster than sorting
-            wide = np.uint64 if column.dtype.kind == "u" else np.int64
-            offset = (column.astype(wide) - low.astype(wide)).astype(np.int64)
-            occurs = np.zeros(span, bool)
-            occurs[offset] = True
-            rank = np.cumsum(occurs) - 1
-            found = np.flatnonzero(occurs).astype(wide) + low.astype(wide)
-            return Distinct(found.astype(column.dtype), rank[offset])
-    return Distinct(*np.unique(column, return_inverse=True))
->>>>>>> frames

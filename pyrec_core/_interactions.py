@@ -271,20 +271,8 @@ class Interactions:
 
     def _pairs(self, by_time: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where each distinct (user, item) starts in the sorted events, and the sorting order."""
-<<<<<<< HEAD
         return sort_pairs(self.user, self.item, self.shape, self.time if by_time else None)
-=======
-        key = self.user.astype(np.int64) * self.n_items + self.item
-        order = np.argsort(key, kind="stable")
-        key = key[order]
-        again = key[1:] == key[:-1]
-        if by_time and self.time is not None and again.any():
-            several = np.append(False, again) | np.append(again, False)
-            events = order[several]
-            order[several] = events[np.lexsort((self.time[events], key[several]))]
-        return np.flatnonzero(np.append(True, ~again)[: len(key)]), order
 
 
 def _id_of(ids: NDArray[Any] | None, dense: np.int32) -> int | str:
     return int(dense) if ids is None else ids[[dense]].tolist()[0]
->>>>>>> frames
