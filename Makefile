@@ -21,7 +21,7 @@ $(VENV)/.tools: $(BIN)/python pyproject.toml
 
 $(VENV)/.installed: $(VENV)/.tools $(SOURCES)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation --editable ".[test,lint]" \
-		--config-settings=cmake.define.PYREC_SIMT=ON
+		--config-settings=cmake.define.PYREC_SIMT=ON --config-settings=cmake.define.PYREC_WERROR=ON
 	touch $@
 
 demo: $(VENV)/.installed
@@ -50,7 +50,7 @@ sanitize: $(VENV)/.installed
 	PATH="$(CURDIR)/$(SAN)/venv/bin:$$PATH" $(SAN)/venv/bin/pip install --quiet --no-build-isolation --no-deps . \
 		--config-settings=build-dir=$(SAN)/build --config-settings=cmake.define.PYREC_SANITIZE=ON \
 		--config-settings=cmake.define.PYREC_CUDA=OFF --config-settings=cmake.define.PYREC_SIMT=ON \
-		--config-settings=install.strip=false
+		--config-settings=cmake.define.PYREC_WERROR=ON --config-settings=install.strip=false
 	cd $(SAN) && LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 		venv/bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. ../../tests/kernels
