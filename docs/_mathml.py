@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from docutils.nodes import SkipNode
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
@@ -18,17 +19,15 @@ def mathml(node: Any, as_block: bool) -> str:
 
 def inline(writer: Any, node: Any) -> None:
     writer.body.append(mathml(node, as_block=False))
+    raise SkipNode
 
 
 def block(writer: Any, node: Any) -> None:
     writer.body.append(f'<div class="formula">{mathml(node, as_block=True)}</div>')
-
-
-def leave(writer: Any, node: Any) -> None:
-    """Nothing was opened."""
+    raise SkipNode
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_html_math_renderer("mathml", (inline, leave), (block, leave))
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
     app.config.html_math_renderer = "mathml"
     return {"parallel_read_safe": True, "parallel_write_safe": True}

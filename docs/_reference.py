@@ -26,12 +26,9 @@ CLASS = """# {name}
 ```{{eval-rst}}
 .. currentmodule:: {module}
 .. autoclass:: {name}
+
 {members}
 ```
-"""
-MEMBERS = """   :members: {}
-   :inherited-members:
-   :member-order: bysource
 """
 
 
@@ -59,15 +56,16 @@ def kind(thing: Any) -> int:
     return 1 if callable(thing) else 3
 
 
-def members(cls: type) -> list[str]:
+def members(cls: type) -> str:
     """Public methods and properties that this package wrote, those of the class itself first, as they stand there."""
-    names: dict[str, None] = {}
+    lines: dict[str, str] = {}
     for base in cls.__mro__:
         if base.__module__.startswith("pyrec_core"):
             for name, value in vars(base).items():
                 if not name.startswith("_") and (inspect.isroutine(value) or isinstance(value, property)):
-                    names.setdefault(name)
-    return list(names)
+                    directive = "autoproperty" if isinstance(value, property) else "automethod"
+                    lines.setdefault(name, f"   .. {directive}:: {name}\n")
+    return "\n".join(lines.values())
 
 
 def summary(thing: Any) -> str:
@@ -86,15 +84,13 @@ def module_pages(module: ModuleType, known: dict[int, str]) -> Iterator[tuple[st
     for name, thing in listed(module):
         path = f"{module.__name__}.{name}"
         home = known.setdefault(id(thing), path)
-        text = summary(thing) if kind(thing) < 3 else ""  # a number or a tuple has no docstring of its own
+        text = summary(thing) if kind(thing) < 3 else "constant"  # the docstring would be that of its type
         rows.append((f"{{py:obj}}`{name} <{home}>`", text))
         if home != path:
             continue
         if kind(thing) == 0:
             pages.append(path)
-            inside = members(thing)
-            text = MEMBERS.format(", ".join(inside)) if inside else ""  # without names it would mean all
-            yield path, CLASS.format(name=name, module=module.__name__, members=text)
+            yield path, CLASS.format(name=name, module=module.__name__, members=members(thing))
         elif kind(thing) == 3:
             bodies.append(f".. py:data:: {name}\n   :value: {thing!r}")
         else:
@@ -158,7 +154,15 @@ def resolve_by_last_name(app: Sphinx, env: Any, node: Any, content: Any) -> Any:
     return reference("", "", content, internal=True, refuri=f"{uri}#{home.node_id}")
 
 
+def remove_mail_links(app: Sphinx, doctree: Any) -> None:
+    """What looks like an address to docutils is a metric with its depth: ndcg@100."""
+    for node in list(doctree.findall(reference)):
+        if node.get("refuri", "").startswith("mailto:"):
+            node.parent.replace(node, node.children)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", write_pages)
+    app.connect("doctree-read", remove_mail_links)
     app.connect("missing-reference", resolve_by_last_name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -25,10 +25,12 @@ html_show_sourcelink = False
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 copybutton_exclude = ".linenos, .gp, .go"  # prompts and output stay behind
+smartquotes = False  # "auto" is code
 default_role = "py:obj"  # single backticks in docstrings name a thing of this package
 nitpicky = True
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 
+autodoc_preserve_defaults = True
 autodoc_typehints = "none"  # the docstrings say the types in words, with shapes
 numpydoc_show_class_members = False  # the reference lists them, methods of the base classes included
