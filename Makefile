@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find src -name '*.[chm]pp' -o -
 # The kernels behave as on any machine: no BLAS pinned by the environment.
 CLEAN_ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test bench lint sanitize clean help
+.PHONY: demo test bench lint docs dist sanitize tsan portable clean help
 help:
 	@grep -E '^# ' Makefile | sed 's/^# //'
 
@@ -21,7 +21,7 @@ $(VENV)/.tools: $(BIN)/python pyproject.toml
 
 $(VENV)/.installed: $(VENV)/.tools $(SOURCES)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation --editable ".[test,lint]" \
-		--config-settings=cmake.define.PYREC_SIMT=ON
+		--config-settings=cmake.define.PYREC_SIMT=ON --config-settings=cmake.define.PYREC_WERROR=ON
 	touch $@
 
 demo: $(VENV)/.installed
@@ -42,6 +42,16 @@ lint: $(VENV)/.installed
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.cpp' '*.hpp' '*.cu' '*.cuh')
 	$(BIN)/mypy
 
+# make docs: the documentation, into build/docs; warnings are errors, and its examples run
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet "pyrec_core[docs]"
+	touch $@
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
+	$(BIN)/python -m pytest tests/test_docs.py
+	@echo "see build/docs/index.html"
+
 # make sanitize: the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
 SAN := build/sanitize
 sanitize: $(VENV)/.installed
@@ -50,10 +60,32 @@ sanitize: $(VENV)/.installed
 	PATH="$(CURDIR)/$(SAN)/venv/bin:$$PATH" $(SAN)/venv/bin/pip install --quiet --no-build-isolation --no-deps . \
 		--config-settings=build-dir=$(SAN)/build --config-settings=cmake.define.PYREC_SANITIZE=ON \
 		--config-settings=cmake.define.PYREC_CUDA=OFF --config-settings=cmake.define.PYREC_SIMT=ON \
-		--config-settings=install.strip=false
+		--config-settings=cmake.define.PYREC_WERROR=ON --config-settings=install.strip=false
 	cd $(SAN) && LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 		venv/bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. ../../tests/kernels
 
+# make tsan: the kernels, called from several threads at once, under ThreadSanitizer
+NATIVE := tests/native/kernels.cpp $(wildcard src/cpp/kernels/*.cpp)
+NATIVE_FLAGS := -std=c++20 -Isrc/cpp/kernels -Wall -Wextra -Wpedantic -Wshadow -Werror
+tsan:
+	mkdir -p build/tsan
+	$(CXX) $(NATIVE_FLAGS) -O1 -g -fsanitize=thread $(NATIVE) -pthread -o build/tsan/kernels
+	TSAN_OPTIONS=halt_on_error=1 setarch -R build/tsan/kernels
+
+# make portable: the kernels, compiled for other systems with zig's Clang, and run on an ARM processor if qemu is there
+ZIG := build/portable/venv/bin/python -m ziglang
+KERNEL_FLAGS := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast
+portable: $(patsubst %,portable-%,aarch64-linux-musl aarch64-macos x86_64-windows-gnu)
+	$(if $(shell command -v qemu-aarch64-static),qemu-aarch64-static build/portable/aarch64-linux-musl,@echo "not run: no qemu-aarch64-static")
+
+build/portable/venv/.zig:
+	$(PYTHON) -m venv build/portable/venv
+	build/portable/venv/bin/pip install --quiet ziglang
+	touch $@
+
+portable-%: build/portable/venv/.zig
+	$(ZIG) c++ -target $* $(NATIVE_FLAGS) $(KERNEL_FLAGS) $(NATIVE) -o build/portable/$*
+
 clean:
-	rm -rf build dist demo.png
+	rm -rf build dist demo.png docs/reference

@@ -1,4 +1,4 @@
-"""Examples in docstrings and README run as they stand."""
+"""Examples in docstrings, README and the pages of docs run as they stand."""
 
 import doctest
 import importlib
@@ -13,6 +13,7 @@ import pyrec_core
 from pyrec_core import datasets
 
 ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 MODULES = sorted(
     m.name
     for m in pkgutil.walk_packages(pyrec_core.__path__, "pyrec_core.")
@@ -58,3 +59,16 @@ def test_readme_examples(tmp_path, monkeypatch):
         exec(block.replace("data.matrix(min_value=4)", "data.matrix()"), names)  # generated data has no ratings
         names["items"] = np.arange(4)
     assert (tmp_path / "ease.model").exists()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_run(page):
+    text = page.read_text(encoding="utf-8")
+    examples = "\n".join(re.findall(r"```pycon\n(.*?)```", text, re.DOTALL))  # of one page: they share their names
+    test = doctest.DocTestParser().get_doctest(examples, {}, page.name, str(page), 0)
+    assert len(test.examples) == text.count("\n>>> ")  # none stands outside a block
+    assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed == 0
+
+
+def test_there_are_pages():
+    assert {"quickstart.md", "interaction.md", "guarantees.md"} <= {page.name for page in PAGES}

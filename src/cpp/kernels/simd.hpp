@@ -16,6 +16,8 @@ namespace pyrec::cpu {
 inline constexpr int kVectorBytes = 64, kTileRows = 14;  // 28 sums, 2 loads, 1 broadcast of 32 registers
 #elif defined(__AVX2__)
 inline constexpr int kVectorBytes = 32, kTileRows = 6;  // 12 sums, 2 loads, 1 broadcast of 16 registers
+#elif defined(__aarch64__)
+inline constexpr int kVectorBytes = 16, kTileRows = 14;  // as above: NEON has 32 registers too
 #else
 inline constexpr int kVectorBytes = 16, kTileRows = 6;
 #endif
@@ -46,7 +48,7 @@ template <class T> inline T multiply_add(T a, T b, T c) {
 
 // Bit l is set where lane l is not <= bar: above it, or unordered because either is NaN.
 template <class T> inline std::uint32_t lanes_not_below(Vec<T> v, T bar) {
-    constexpr bool single = sizeof(T) == 4;
+    [[maybe_unused]] constexpr bool single = sizeof(T) == 4;
 #if defined(__AVX512F__)
     if constexpr (single)
         return _mm512_cmp_ps_mask((__m512)v, _mm512_set1_ps(bar), _CMP_NLE_UQ);
