@@ -179,4 +179,3 @@ def _place(argument: str, column: str | int | None, names: list[str], header: bo
     if column not in names:
         raise ValueError(f"{argument} must be one of the columns {', '.join(names)} of {file}, got {column!r}")
     return names.index(column)
-

@@ -6,11 +6,12 @@ import math
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from io import TextIOWrapper
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,29 +41,39 @@ class Layout:
     kinds: dict[str, str]
 
 
-def open_text(path: Path) -> TextIO:
-    """Open a text file, compressed or not, whatever its name says."""
-    with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    if compressed:
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline=None)
-    return path.open(encoding="utf-8-sig")
-
-
 class DamagedFileError(ValueError):
     """The bytes are not what they should be, wherever the columns are."""
 
 
-def lines_of(path: Path) -> Generator[str]:
-    """Yield the lines of a file."""
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, compressed or not, whatever its name says; reading damage is an error that names the file."""
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
     try:
-        with open_text(path) as file:
-            yield from file
+        with gzip.open(path) if compressed else path.open("rb") as content:
+            yield content  # type: ignore[misc]  # a GzipFile is as good
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DamagedFileError(f"{path.name} must be a whole gzip file, got a damaged one: {error}") from None
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise DamagedFileError(f"{path.name} must be UTF-8 text, got a byte {byte:#04x}") from None
+
+
+def lines_of(path: Path) -> Generator[str]:
+    """Yield the lines of a file of UTF-8 text."""
+    with open_bytes(path) as content, TextIOWrapper(content, encoding="utf-8-sig") as text:
+        yield from text
+
+
+def read_text(path: Path) -> str:
+    """Return the whole text of a file: UTF-8, or where it is not valid, Latin-1."""
+    with open_bytes(path) as file:
+        content = file.read()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def first_lines(path: Path, n: int) -> list[str]:
