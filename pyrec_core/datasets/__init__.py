@@ -3,27 +3,36 @@
 Nothing is downloaded: the loaders read files in the formats in which their publishers distribute them.
 """
 
+from ._criteo import load_criteo
 from ._files import load, load_delimited, load_npz
+from ._frappe import FeatureSplit, add_negatives, load_frappe, load_frappe_log
 from ._generators import make_blocks, make_implicit
 from ._movielens import load_movielens, load_movielens_fold
 from ._movielens_side import load_movielens_items, load_movielens_tags, load_movielens_users
+from ._numbers import load_libfm
 from ._session_files import load_retailrocket, load_session_split, load_sessions
 from ._side import SideData, load_texts
 
 __all__ = [
+    "FeatureSplit",
     "SideData",
+    "add_negatives",
     "load",
+    "load_criteo",
     "load_delimited",
+    "load_frappe",
+    "load_frappe_log",
+    "load_libfm",
     "load_movielens",
     "load_movielens_fold",
     "load_movielens_items",
     "load_movielens_tags",
     "load_movielens_users",
     "load_npz",
-    "load_texts",
     "load_retailrocket",
     "load_session_split",
     "load_sessions",
+    "load_texts",
     "make_blocks",
     "make_implicit",
 ]

@@ -19,10 +19,12 @@ _YEAR = re.compile(r"\((\d{4})[^()]*\)\s*$", re.ASCII)
 _DATE = re.compile(r"-(\d{4})$", re.ASCII)
 _U_ITEM = 5  # fields of u.item before the flags: movie, title, date, date of the video, address
 _NO_GENRES = "(no genres listed)"
-_GENRES = (
-    "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy "
-    "Film-Noir Horror Musical Mystery Romance Sci-Fi Thriller War Western"
-).split()
+# fmt: off
+_GENRES = [  # of the flags, in this order
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
+    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+]
+# fmt: on
 
 
 def load_movielens_items(path: str | os.PathLike[str]) -> SideData:
@@ -54,10 +56,10 @@ def load_movielens_items(path: str | os.PathLike[str]) -> SideData:
     >>> from pyrec_core.datasets import load_movielens_items
     >>> path = os.path.join(tempfile.mkdtemp(), "movies.dat")
     >>> with open(path, "w") as file:
-    ...     _ = file.write("1::Toy Story (1995)::Animation|Comedy\n2::Jumanji (1995)::Adventure\n")
+    ...     _ = file.write("1::Toy Story (1995)::Animation|Comedy\\n2::Jumanji (1995)::Adventure\\n")
     >>> movies = load_movielens_items(path)
     >>> movies
-    SideData(2 rows, columns title year, matrices genres 2 x 3)
+    SideData(2 rows; columns title, year; matrices genres 2 x 3)
     >>> movies.align([2]).columns["title"], movies.names["genres"]
     (array(['Jumanji (1995)'], dtype='<U16'), array(['Adventure', 'Animation', 'Comedy'], dtype='<U9'))
     """
@@ -86,7 +88,8 @@ def load_movielens_users(path: str | os.PathLike[str]) -> SideData:
     ----------
     path : str or path-like
         ``users.dat`` (``UserID::Gender::Age::Occupation::Zip``), ``u.user`` (user, age, gender, occupation, zip;
-        separated by ``|``) or ``users.tsv`` (the same by tabs, with a header), each maybe as .gz; or the folder with it.
+        separated by ``|``) or ``users.tsv`` (the same by tabs, with a header), each maybe as .gz; or the folder with
+        it.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def load_movielens_users(path: str | os.PathLike[str]) -> SideData:
     >>> from pyrec_core.datasets import load_movielens_users
     >>> path = os.path.join(tempfile.mkdtemp(), "users.dat")
     >>> with open(path, "w") as file:
-    ...     _ = file.write("1::F::1::10::48067\n2::M::56::16::70072\n")
+    ...     _ = file.write("1::F::1::10::48067\\n2::M::56::16::70072\\n")
     >>> load_movielens_users(path).columns["age"]
     array([ 1, 56])
     """
@@ -159,7 +162,7 @@ def load_movielens_tags(path: str | os.PathLike[str]) -> SideData:
     >>> from pyrec_core.datasets import load_movielens_tags
     >>> path = os.path.join(tempfile.mkdtemp(), "tags.csv")
     >>> with open(path, "w") as file:
-    ...     _ = file.write("userId,movieId,tag,timestamp\n15,339,dentist,113\n16,339,dentist,114\n")
+    ...     _ = file.write("userId,movieId,tag,timestamp\\n15,339,dentist,113\\n16,339,dentist,114\\n")
     >>> load_movielens_tags(path).matrices["tags"].toarray()
     array([[2.]], dtype=float32)
     """

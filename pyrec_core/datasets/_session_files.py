@@ -12,7 +12,7 @@ from .._columns import check_external, number_ids
 from .._sessions import Sessions
 from .._validation import check_choice, check_float
 from ._archive import array_names, is_archive, naming, read_arrays
-from ._recognise import existing, find, named, recognise_sessions, start_of
+from ._recognise import find, named, recognise_sessions, start_of
 from ._text import Layout, read_columns
 
 _EVENTS = ("view", "addtocart", "transaction")
@@ -190,7 +190,7 @@ def _ragged(path: Path, items: str, ptr: str) -> Sessions:
     arrays = read_arrays(path, (items, ptr))
     with naming(path):
         item_ids, dense = number_ids(check_external(items, arrays[items]))
-        return Sessions(dense, arrays[ptr], item_ids=item_ids)
+        return Sessions(dense, arrays[ptr], item_ids=item_ids)  # type: ignore[arg-type]  # made int32 by Sessions
 
 
 def _from_columns(path: Path, owner: str, item: str, times: Sequence[str]) -> Sessions:
@@ -203,6 +203,7 @@ def _from_columns(path: Path, owner: str, item: str, times: Sequence[str]) -> Se
 def _share_items(train: Sessions, test: Sessions) -> tuple[Sessions, Sessions]:
     external = [part.items if part.item_ids is None else part.item_ids[part.items] for part in (train, test)]
     item_ids, dense = number_ids(np.concatenate(external))
-    shared: dict[str, Any] = {"item_ids": item_ids, "n_items": int(dense.max(initial=-1)) + 1}
-    n = len(train.items)
-    return replace(train, items=dense[:n], **shared), replace(test, items=dense[n:], **shared)
+    n, shared = len(train.items), {"item_ids": item_ids, "n_items": int(dense.max(initial=-1)) + 1}
+    first: dict[str, Any] = {"items": dense[:n], **shared}
+    second: dict[str, Any] = {"items": dense[n:], **shared}
+    return replace(train, **first), replace(test, **second)

@@ -30,10 +30,6 @@ class SideData:
     names : dict of str to array (m,), optional
         Of the columns of a matrix. Matrices without an entry have none.
 
-    Attributes
-    ----------
-    shape : (n, number of columns and matrices)
-
     Raises
     ------
     TypeError, ValueError
@@ -43,7 +39,7 @@ class SideData:
     --------
     >>> from pyrec_core.datasets import SideData
     >>> SideData([31, 7], columns={"title": ["Dangerous Minds", "Sabrina"]}, matrices={"genres": [[0, 1], [1, 1]]})
-    SideData(2 rows, columns title, matrices genres 2 x 2)
+    SideData(2 rows; columns title; matrices genres 2 x 2)
     """
 
     ids: NDArray[Any]
@@ -77,12 +73,12 @@ class SideData:
     def __repr__(self) -> str:
         parts = [f"{len(self)} rows"]
         if self.columns:
-            parts.append(f"columns {' '.join(self.columns)}")
+            parts.append(f"columns {', '.join(self.columns)}")
         if self.matrices:
             parts.append(
                 "matrices " + " ".join(f"{name} {len(self)} x {X.shape[1]}" for name, X in self.matrices.items())
             )
-        return f"{type(self).__name__}({', '.join(parts)})"
+        return f"{type(self).__name__}({'; '.join(parts)})"
 
     def align(self, ids: ArrayLike) -> Self:
         """Return the rows of these external ids, in this order, as the dense ids of interactions number them.

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
