@@ -68,7 +68,7 @@ class Features:
             if len(given) != n_fields:
                 raise ValueError(f"{name} must have {n_fields} entries, one a field, got {len(given)}")
         fields: dict[str, Any] = {"ids": ids.astype(np.int32, copy=False), "names": names, "vocabularies": vocabularies}
-        fields["field_sizes"] = self._check_sizes(ids, names, vocabularies)
+        fields["field_sizes"] = self._check_sizes(fields["ids"], names, vocabularies)
         for name, shape in (("values", ids.shape), ("target", (n,))):
             if getattr(self, name) is not None:
                 fields[name] = _check_numbers(name, getattr(self, name), shape)

@@ -13,7 +13,7 @@ from .._columns import check_length
 from .._features import Features
 from .._random import RandomState, seed_of, stream
 from .._validation import check_choice, check_id_range, check_int
-from ._archive import is_archive, naming, read_arrays
+from ._archive import naming, read_arrays
 from ._numbers import load_libfm
 from ._recognise import existing, file_in, find
 from ._rows import first_line, read_rows
@@ -232,7 +232,7 @@ def _from_libfm(path: Path) -> Features:
     if not one_each.all() or (X.data != 1).any():
         at = int(np.argmin(one_each))
         raise ValueError(f"{path.name} must have a feature of each of the 10 fields, got others in example {at}")
-    return Features(ids, target=y > 0, field_sizes=_SIZES, names=_NAMES)
+    return Features(ids, target=(y > 0).astype(np.float32), field_sizes=_SIZES, names=_NAMES)
 
 
 def _from_archive(path: Path, split: str, random_state: RandomState) -> FeatureSplit:
@@ -256,10 +256,11 @@ def _from_archive(path: Path, split: str, random_state: RandomState) -> FeatureS
 
 
 def _vocabularies(archive: Path, sizes: NDArray[Any]) -> tuple[NDArray[Any] | None, ...]:
-    """Return the names in ``vocab.json`` (field to id to name); a category that it does not name is called by its id."""
+    """Return the names in ``vocab.json``: field to id to name. What it does not name is called by its id."""
     path = file_in(archive.parent, ["vocab.json"], archive=False)
     names = {} if path is None else json.loads(read_text(path))
+    names |= {"city": names["city_raw_id"]} if "city_raw_id" in names else {}
     return tuple(
-        np.array([names[field].get(str(at), f"id {at}") for at in range(size)]) if field in names else None
+        np.array([str(names[field].get(str(at), f"id {at}")) for at in range(size)]) if field in names else None
         for field, size in zip(_NAMES, sizes.tolist(), strict=True)
     )
