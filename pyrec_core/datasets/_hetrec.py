@@ -14,7 +14,7 @@ from .._validation import check_id_range
 from ._archive import is_archive, naming, read_arrays
 from ._recognise import file_in, find, start_of
 from ._rows import read_rows
-from ._side import SideData, counted_tags
+from ._side import SideData, counted_tags, rows_of
 from ._text import Layout, read_columns
 
 
@@ -53,15 +53,12 @@ def load_hetrec_lastfm(path: str | os.PathLike[str]) -> Interactions:
     found = find(path, ("user_artists.dat",))
     if is_archive(found):
         arrays = read_arrays(found, ("user", "artist", "weight", "user_orig", "artist_orig"))
-        columns = (
-            _published(found, arrays["user"], arrays["user_orig"]),
-            _published(found, arrays["artist"], arrays["artist_orig"]),
-            arrays["weight"],
-        )
+        user = _published(found, arrays["user"], arrays["user_orig"])
+        artist, weight = _published(found, arrays["artist"], arrays["artist_orig"]), arrays["weight"]
     else:
-        columns = _columns(found, "userID", "artistID", "weight")
+        user, artist, weight = _columns(found, "userID", "artistID", "weight")
     with naming(found):
-        return Interactions.from_arrays(*columns)
+        return Interactions.from_arrays(user, artist, weight)
 
 
 def load_hetrec_lastfm_artists(path: str | os.PathLike[str]) -> SideData:
@@ -72,15 +69,15 @@ def load_hetrec_lastfm_artists(path: str | os.PathLike[str]) -> SideData:
     path : str or path-like
         The folder with ``user_taggedartists.dat`` (userID, artistID, tagID and a date; separated by tabs, with a
         header), maybe with ``tags.dat`` (tagID, tagValue) for the names of the tags and ``artists.dat`` (id, name, url,
-        pictureURL) for those of the artists, each maybe as .gz; or with an archive as for `load_hetrec_lastfm`, that has
-        ``assign_artist`` and ``assign_tag`` too; or the path of the first or the last of these.
+        pictureURL) for those of the artists, each maybe as .gz. Or with an archive as for `load_hetrec_lastfm` that
+        has ``assign_artist`` and ``assign_tag`` too. Or the path of the first file or of the archive.
 
     Returns
     -------
     SideData
-        Of published artist ids: those that have tags, or with ``artists.dat`` all that it has. The matrix "tags" says how
-        many users gave which tag; without ``tags.dat`` its names are the ids of the tags. With ``artists.dat``, the
-        column "name".
+        Of published artist ids: those that have tags, or with ``artists.dat`` all that it has. The matrix "tags" says
+        how many users gave which tag; without ``tags.dat`` its names are the ids of the tags. With ``artists.dat``,
+        the column "name".
 
     Raises
     ------
@@ -108,7 +105,7 @@ def load_hetrec_lastfm_artists(path: str | os.PathLike[str]) -> SideData:
     tags, artists = (file_in(found.parent, [name], archive=False) for name in ("tags.dat", "artists.dat"))
     if tags is not None:
         rows = read_rows(tags, "\t", 2, header=True)
-        tag = SideData(rows.integers("tagID", 0), {"name": rows.strings(1)}).align(tag).columns["name"]
+        tag = np.append(rows.strings(1), "")[rows_of(rows.integers("tagID", 0), tag)]
     side = counted_tags(artist, tag)
     if artists is None:
         return side
@@ -158,8 +155,7 @@ def load_hetrec_lastfm_friends(path: str | os.PathLike[str], user_ids: ArrayLike
     else:
         pairs = list(_columns(found, "userID", "friendID"))
     users = check_external("user_ids", user_ids)
-    place = SideData(users, {"place": np.arange(len(users))})
-    a, b = (place.align(ids).columns["place"] for ids in pairs)
+    a, b = (rows_of(users, ids) for ids in pairs)
     known = (a >= 0) & (b >= 0)
     shape = (len(users), len(users))
     X = sp.coo_array((np.ones(np.count_nonzero(known), np.float32), (a[known], b[known])), shape=shape).tocsr()

@@ -75,9 +75,8 @@ class SideData:
         if self.columns:
             parts.append(f"columns {', '.join(self.columns)}")
         if self.matrices:
-            parts.append(
-                "matrices " + " ".join(f"{name} {len(self)} x {X.shape[1]}" for name, X in self.matrices.items())
-            )
+            shapes = (f"{name} {X.shape[0]} x {X.shape[1]}" for name, X in self.matrices.items())
+            parts.append(f"matrices {', '.join(shapes)}")
         return f"{type(self).__name__}({'; '.join(parts)})"
 
     def align(self, ids: ArrayLike) -> Self:
@@ -104,11 +103,7 @@ class SideData:
         wanted = check_external("ids", ids)
         if (wanted.dtype.kind in "iu") != (self.ids.dtype.kind in "iu"):
             raise TypeError(f"ids must be of the kind of this side data's, {self.ids.dtype}, got {wanted.dtype}")
-        n = len(self)
-        _, both = np.unique(np.concatenate([self.ids, wanted]), return_inverse=True)
-        row_of = np.full(len(both), -1)
-        row_of[both[:n]] = np.arange(n)
-        row = row_of[both[n:]]
+        row = rows_of(self.ids, wanted)
         columns = {name: np.append(column, _missing(column))[row] for name, column in self.columns.items()}
         empty = {name: sp.csr_array((1, X.shape[1]), dtype=X.dtype) for name, X in self.matrices.items()}
         matrices = {name: sp.vstack([X, empty[name]], "csr")[row] for name, X in self.matrices.items()}
@@ -156,6 +151,15 @@ def load_texts(path: str | os.PathLike[str]) -> SideData:
     if all(map(is_id, texts)):
         ids = ids.astype(np.int64)
     return SideData(ids, {"text": np.array(list(texts.values()), np.str_)})
+
+
+def rows_of(ids: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:
+    """Return where each wanted id stands in ``ids``, which are all different; -1 for one that does not."""
+    n = len(ids)
+    _, both = np.unique(np.concatenate([ids, wanted]), return_inverse=True)
+    row = np.full(len(both), -1)
+    row[both[:n]] = np.arange(n)
+    return row[both[n:]]
 
 
 def counted_tags(item: NDArray[Any], tag: NDArray[Any]) -> SideData:
