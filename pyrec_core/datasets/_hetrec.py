@@ -109,7 +109,7 @@ def load_hetrec_lastfm_artists(path: str | os.PathLike[str]) -> SideData:
     side = counted_tags(artist, tag)
     if artists is None:
         return side
-    rows = read_rows(artists, "\t", 4, header=True)
+    rows = read_rows(artists, "\t", 2, header=True, more=True)
     aligned = side.align(rows.integers("id", 0))
     return SideData(aligned.ids, {"name": rows.strings(1)}, aligned.matrices, aligned.names)
 

@@ -131,8 +131,9 @@ def load_movielens_users(path: str | os.PathLike[str]) -> SideData:
         "occupation": occupation,
         "zip": rows.strings(4),
     }
+    user = rows.integers("user", 0)
     with naming(found):
-        return SideData(rows.integers("user", 0), columns)
+        return SideData(user, columns)
 
 
 def load_movielens_tags(path: str | os.PathLike[str]) -> SideData:
@@ -181,9 +182,10 @@ def _movies(rows: Rows) -> SideData:
 
 
 def _side(rows: Rows, years: list[int], genres: Any, names: NDArray[Any]) -> SideData:
+    movie = rows.integers("movie", 0)
     columns = {"title": rows.strings(1), "year": np.array(years, np.int64)}
     with naming(Path(rows.file)):
-        return SideData(rows.integers("movie", 0), columns, {"genres": genres}, {"genres": names})
+        return SideData(movie, columns, {"genres": genres}, {"genres": names})
 
 
 def _years(texts: NDArray[np.str_], pattern: re.Pattern[str]) -> list[int]:
@@ -196,6 +198,7 @@ def _with_links(movies: SideData, path: Path) -> SideData:
     if links is None:
         return movies
     rows = read_rows(links, ",", 3, header=True)
+    movie = rows.integers("movie", 0)
     with naming(links):
-        side = SideData(rows.integers("movie", 0), {"imdb": rows.strings(1), "tmdb": rows.strings(2)})
+        side = SideData(movie, {"imdb": rows.strings(1), "tmdb": rows.strings(2)})
     return replace(movies, columns={**movies.columns, **side.align(movies.ids).columns})

@@ -4,7 +4,6 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,20 +41,23 @@ def first_line(path: Path) -> str:
     return next((line.strip() for line in read_text(path).split("\n") if line.strip()), "")
 
 
-def read_rows(path: Path, sep: str, n_fields: int, *, header: bool = False) -> Rows:
-    """Return the rows of a file; all have ``n_fields`` fields, and blank lines are skipped."""
+def read_rows(path: Path, sep: str, n_fields: int, *, header: bool = False, more: bool = False) -> Rows:
+    """Return the rows of a file, all with ``n_fields`` fields, or ``more``; blank lines are skipped."""
     text = read_text(path)
-    rows: Any
     if sep == ",":
         reader = csv.reader(io.StringIO(text, newline=""))
-        rows = ((reader.line_num, row) for row in reader)
+        try:
+            numbered = [(reader.line_num, row) for row in reader]
+        except csv.Error as error:
+            raise ValueError(f"{path.name}, line {reader.line_num}: must be CSV, got: {error}") from None
     else:
-        rows = enumerate((line.rstrip("\r").split(sep) if line.strip() else [] for line in text.split("\n")), start=1)
-    found = [(line, row) for line, row in rows if row][header:]
+        lines = enumerate(text.replace("\r\n", "\n").split("\n"), start=1)
+        numbered = [(at, line.split(sep)) for at, line in lines if line.strip()]
+    found = [(line, row) for line, row in numbered if row][header:]
     if not found:
         raise ValueError(f"{path.name} must hold rows, got an empty file")
     for line, row in found:
-        if len(row) != n_fields:
-            raise ValueError(f"{path.name}, line {line}: must have {n_fields} fields, got {len(row)}")
-    lines, fields = map(list, zip(*found, strict=True))
-    return Rows(path.name, lines, fields)
+        if len(row) < n_fields or (len(row) > n_fields and not more):
+            least = "at least " if more else ""
+            raise ValueError(f"{path.name}, line {line}: must have {least}{n_fields} fields, got {len(row)}")
+    return Rows(path.name, [line for line, _ in found], [row for _, row in found])

@@ -61,9 +61,7 @@ class SideData:
                 raise ValueError(f"matrices[{name!r}] must have {len(ids)} rows like ids, got shape {matrix.shape}")
         for name, labels in self.names.items():
             if name not in matrices or len(labels) != matrices[name].shape[1]:
-                raise ValueError(
-                    f"names[{name!r}] must be the names of the columns of a matrix, got {len(labels)} names"
-                )
+                raise ValueError(f"names[{name!r}] must name the columns of a matrix, got {len(labels)} names")
         for attribute, value in (("ids", ids), ("columns", columns), ("matrices", matrices)):
             object.__setattr__(self, attribute, value)
 
