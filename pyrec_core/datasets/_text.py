@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _UNIT = "\x1f"  # stands for a separator of several characters, which NumPy cannot split at
+_GZIP = b"\x1f\x8b"  # how a compressed file begins
+_LONGEST_LINE = 2**16
 _INT64 = np.iinfo(np.int64)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?Z?)?", re.ASCII)
 _DATE_WIDTH = 32  # one at least more than the longest date
@@ -49,7 +51,7 @@ class DamagedFileError(ValueError):
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """Open a file, compressed or not, whatever its name says; reading damage is an error that names the file."""
     with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
+        compressed = file.read(2) == _GZIP
     try:
         with gzip.open(path) if compressed else path.open("rb") as content:
             yield content  # type: ignore[misc]  # a GzipFile is as good
@@ -132,6 +134,7 @@ def read_columns(path: Path, layout: Layout) -> dict[str, NDArray[Any]]:
     for dtypes in (fastest, general):
         found = _parse(path, layout, dtypes, n_fields)
         if found is not None and all(map(_is_complete, found.values())):
+            _check_end(path, layout.sep, n_fields)
             return {name: found[name] for name in layout.places}
     raise ValueError(_explain(path, layout, n_fields, dates))
 
@@ -217,6 +220,19 @@ def _seconds(dates: NDArray[np.bytes_]) -> NDArray[Any]:
 
 def _is_complete(column: NDArray[Any]) -> bool:
     return not (column == "").any() if column.dtype.kind == "U" else bool(np.isfinite(column).all())
+
+
+def _check_end(path: Path, sep: str, n_fields: int) -> None:
+    """Refuse a file that ends inside a line, even if what is missing is not read: an id before it may be cut off."""
+    with path.open("rb") as file:
+        if file.read(2) == _GZIP:  # knows its length itself
+            return
+        file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
+        end = file.read().rpartition(b"\n")[2].decode("utf-8", "replace")
+    n_found = len(split_line(end, sep))
+    if end.strip() and n_found < n_fields:
+        line = sum(1 for _ in lines_of(path))
+        raise ValueError(f"{path.name}, line {line}: must have {n_fields} fields, got {n_found} at the end of the file")
 
 
 def _explain(path: Path, layout: Layout, n_fields: int, dates: set[str]) -> str:
