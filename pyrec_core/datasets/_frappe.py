@@ -228,10 +228,11 @@ def _from_libfm(path: Path) -> Features:
     one_each = np.diff(X.indptr) == len(_SIZES)
     if one_each.all():
         ids = X.indices.reshape(-1, len(_SIZES)) - (np.cumsum(_SIZES) - _SIZES)
-        one_each = ((ids >= 0) & (ids < _SIZES)).all(axis=1)
-    if not one_each.all() or (X.data != 1).any():
-        at = int(np.argmin(one_each))
-        raise ValueError(f"{path.name} must have a feature of each of the 10 fields, got others in example {at}")
+        right = (ids >= 0) & (ids < _SIZES) & (X.data.reshape(ids.shape) == 1)
+        one_each = right.all(axis=1)
+    if not one_each.all():
+        at = int(np.argmin(one_each)) + 1
+        raise ValueError(f"{path.name} must have one feature of each of the 10 fields, got others in example {at}")
     return Features(ids, target=(y > 0).astype(np.float32), field_sizes=_SIZES, names=_NAMES)
 
 

@@ -85,11 +85,18 @@ def _from_files(train: Path, test: Path, negative: Path) -> Split:
     layout = Layout("\t", False, {"user": 0, "item": 1}, {"user": "integer", "item": "integer"})
     known, held_out = read_columns(train, layout), read_columns(test, layout)
     users = np.arange(len(held_out["user"]))
-    if (held_out["user"] != users).any():
-        raise ValueError(f"{test.name} must have one line a user, from 0, got user {held_out['user'][0]} first")
+    wrong = held_out["user"] != users
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise ValueError(f"{test.name}, line {at + 1}: user must be {at}, got {held_out['user'][at]}")
     lists = _negatives(negative)
-    if len(lists) != len(users) or (lists[:, 0] != users).any() or (lists[:, 1] != held_out["item"]).any():
-        raise ValueError(f"{negative.name} must have the users and items of {test.name}, got others")
+    if len(lists) != len(users):
+        raise ValueError(f"{negative.name} must have {len(users)} lines like {test.name}, got {len(lists)}")
+    wrong = (lists[:, 0] != users) | (lists[:, 1] != held_out["item"])
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        pair = f"({at},{held_out['item'][at]})"
+        raise ValueError(f"{negative.name}, line {at + 1}: must begin with {pair}, got ({lists[at, 0]},{lists[at, 1]})")
     n_items = 1 + max(int(ids.max()) for ids in (known["item"], lists[:, 1:]))
     return _split(known["user"], known["item"], lists[:, 1], lists[:, 2:], (len(users), n_items), train)
 

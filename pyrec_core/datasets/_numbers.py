@@ -56,7 +56,9 @@ def load_libfm(path: str | os.PathLike[str], *, n_features: int | None = None) -
     targets, lengths, features, values = ([np.zeros(0, dtype)] for dtype in ("f4", "i8", "i8", "f4"))
     for tokens in tokens_of(found, b" \t:\n"):
         is_first = np.diff(tokens.line, prepend=0) != 0
-        pairs = tokens.take(~is_first)
+        first, pairs = tokens.take(is_first), tokens.take(~is_first)
+        if (first.after() == _COLON).any():
+            first.fail(int(np.argmax(first.after() == _COLON)), "must begin with a target")
         feature, value = pairs.take(slice(0, None, 2)), pairs.take(slice(1, None, 2))
         n = len(value.start)
         right = np.zeros(len(feature.start), bool)
@@ -67,9 +69,6 @@ def load_libfm(path: str | os.PathLike[str], *, n_features: int | None = None) -
         beyond = (ids < 0) | (ids >= wanted)
         if beyond.any():
             feature.fail(int(np.argmax(beyond)), f"feature must be in 0..{wanted - 1}")
-        first = tokens.take(is_first)
-        if (first.after() == _COLON).any():
-            first.fail(int(np.argmax(first.after() == _COLON)), "must begin with a target")
         targets.append(first.floats("target"))
         lengths.append(np.diff(np.flatnonzero(np.append(is_first, True))) // 2)
         features.append(ids)
