@@ -1,4 +1,4 @@
-"""Interactions from files and from generators.
+"""Interactions, sessions, features and side data from files, and data from generators.
 
 Nothing is downloaded: the loaders read files in the formats in which their publishers distribute them.
 """

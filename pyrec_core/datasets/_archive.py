@@ -37,8 +37,10 @@ def naming(path: Path) -> Iterator[None]:
     """Put the name of the file before the message of an error about what is in it."""
     try:
         yield
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{path.name}: {error}") from error
+    except TypeError as error:
+        raise TypeError(f"{path.name}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 @contextmanager

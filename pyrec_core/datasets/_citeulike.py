@@ -168,8 +168,10 @@ def _lists(path: Path, items: str, ptr: str) -> Sessions:
 def _matrix(path: Path, items: str, ptr: str, n_columns: int | None = None) -> Any:
     """Return the lists as a binary matrix: as many columns as rows, or ``n_columns``, or (0) as many as it needs."""
     lists = _lists(path, items, ptr)
-    with naming(path):
-        return replace(lists, n_items=len(lists) if n_columns is None else n_columns).matrix()
+    n = len(lists) if n_columns is None else n_columns or lists.n_items
+    if lists.n_items > n:
+        raise ValueError(f"{path.name} must hold ids below {n}, the number of columns, got {lists.n_items - 1}")
+    return replace(lists, n_items=n).matrix()
 
 
 def _names(folder: Path, files: dict[str, str]) -> dict[str, NDArray[np.str_]]:

@@ -1,6 +1,5 @@
 """Frappe: which app was used in which context (Baltrunas et al., arXiv:1505.03014)."""
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from ._archive import naming, read_arrays
 from ._numbers import load_libfm
 from ._recognise import existing, file_in, find
 from ._rows import first_line, read_rows
-from ._text import read_text
+from ._side import read_json
 
 _NAMES = ("user", "item", "daytime", "weekday", "isweekend", "homework", "cost", "weather", "country", "city")
 _SIZES = np.array([957, 4082, 7, 7, 2, 3, 2, 9, 80, 233])
@@ -259,7 +258,9 @@ def _from_archive(path: Path, split: str, random_state: RandomState) -> FeatureS
 def _vocabularies(archive: Path, sizes: NDArray[Any]) -> tuple[NDArray[Any] | None, ...]:
     """Return the names in ``vocab.json``: field to id to name. What it does not name is called by its id."""
     path = file_in(archive.parent, ["vocab.json"], archive=False)
-    names = {} if path is None else json.loads(read_text(path))
+    names = {} if path is None else read_json(path)
+    if not all(isinstance(each, dict) for each in names.values()):
+        raise ValueError("vocab.json must hold a JSON object for each field, got others")
     names |= {"city": names["city_raw_id"]} if "city_raw_id" in names else {}
     return tuple(
         np.array([str(names[field].get(str(at), f"id {at}")) for at in range(size)]) if field in names else None

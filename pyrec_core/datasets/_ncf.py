@@ -106,6 +106,8 @@ def _negatives(path: Path) -> NDArray[np.int64]:
     lists = []
     width = 0
     for tokens in tokens_of(path, b"(), \t\n"):
+        if not len(tokens.line):
+            continue
         begins = np.flatnonzero(np.diff(tokens.line, prepend=0))
         widths = np.diff(np.append(begins, len(tokens.line)))
         width = width or int(widths[0])

@@ -53,7 +53,7 @@ def load_libfm(path: str | os.PathLike[str], *, n_features: int | None = None) -
     """
     found = existing(path)
     wanted = MAX_ID if n_features is None else check_int("n_features", n_features, low=1, high=MAX_ID)
-    targets, lengths, features, values = ([np.zeros(0, dtype)] for dtype in ("f4", "i8", "i8", "f4"))
+    targets, lengths, features, values = ([np.zeros(0, dtype)] for dtype in ("f4", "i8", "i4", "f4"))
     for tokens in tokens_of(found, b" \t:\n"):
         is_first = np.diff(tokens.line, prepend=0) != 0
         first, pairs = tokens.take(is_first), tokens.take(~is_first)
@@ -71,12 +71,14 @@ def load_libfm(path: str | os.PathLike[str], *, n_features: int | None = None) -
             feature.fail(int(np.argmax(beyond)), f"feature must be in 0..{wanted - 1}")
         targets.append(first.floats("target"))
         lengths.append(np.diff(np.flatnonzero(np.append(is_first, True))) // 2)
-        features.append(ids)
+        features.append(ids.astype(np.int32))
         values.append(value.floats("value"))
     columns = np.concatenate(features)
     offsets = np.append(0, np.cumsum(np.concatenate(lengths)))
     if len(offsets) == 1:
         raise ValueError(f"{found.name} must hold examples, got an empty file")
+    if len(columns) <= MAX_ID:  # SciPy wants both of one dtype, and would widen the columns
+        offsets = offsets.astype(np.int32)
     shape = (len(offsets) - 1, int(columns.max(initial=-1)) + 1 if n_features is None else wanted)
     X = sp.csr_array((np.concatenate(values), columns, offsets), shape=shape)
     X.sum_duplicates()

@@ -6,16 +6,15 @@ from pathlib import Path
 
 from ._text import Layout, first_lines, is_date, is_id, is_number, split_line
 
-KINDS = {"session": "id", "user": "id", "item": "id", "value": "number", "time": "time"}
+KINDS = {"user": "id", "item": "id", "value": "number", "time": "time"}
 _SEPARATORS = ("::", "\t", ",", ";", " ")
 _HEADINGS = {
-    "session": ("session", "sessionid"),
     "user": ("user", "userid", "uid", "reviewerid", "customerid", "visitorid"),
     "item": ("item", "itemid", "iid", "movieid", "productid", "artistid", "bookid", "asin"),
     "value": ("rating", "value", "score", "weight", "count", "overall"),
     "time": ("timestamp", "time", "unixreviewtime"),
 }
-_HEADINGS["owner"] = _HEADINGS["session"] + _HEADINGS["user"]
+_HEADINGS["session"] = ("session", "sessionid", *_HEADINGS["user"])  # users are sessions where there are no others
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
@@ -84,22 +83,22 @@ def recognise(path: Path) -> Layout:
 
 
 def recognise_sessions(path: Path) -> Layout:
-    """Tell the layout of sessions: see `load_sessions`. The columns are owner, item, and maybe time."""
+    """Tell the layout of sessions: see `load_sessions`. The columns are session, item, and maybe time."""
     sep, fields = start_of(path)
-    places = named(fields, ("owner", "item", "time"))
-    kinds = {"owner": "id", "item": "id", "time": "time"}
+    places = named(fields, ("session", "item", "time"))
+    kinds = {"session": "id", "item": "id", "time": "time"}
     names = headings(fields)
     if "timeframe" in names and "eventdate" in names:  # DIGINETICA: milliseconds within a session, and its day
         places |= {"time": names.index("eventdate"), "milliseconds": names.index("timeframe")}
         kinds["milliseconds"] = "number"
-    if "owner" in places and "item" in places:
+    if "session" in places and "item" in places:
         return Layout(sep, True, places, kinds)
     if len(fields) == 2 and all(map(is_id, fields)):
-        return Layout(sep, False, {"owner": 0, "item": 1}, kinds)
+        return Layout(sep, False, {"session": 0, "item": 1}, kinds)
     if len(fields) == 4 and is_date(fields[1]):
-        return Layout(sep, False, {"owner": 0, "time": 1, "item": 2}, kinds)
+        return Layout(sep, False, {"session": 0, "time": 1, "item": 2}, kinds)
     if len(fields) == 4 and all(map(is_number, fields[2:])):
-        return Layout(sep, False, {"owner": 0, "item": 1, "time": 3}, kinds)
+        return Layout(sep, False, {"session": 0, "item": 1, "time": 3}, kinds)
     raise ValueError(
         f"{path.name} must start with a header that names session or user, and item, or with fields "
         f"as load_sessions documents them, got {first_lines(path, 1)[0][:80]!r}"

@@ -12,9 +12,10 @@ from .._columns import check_external, number_ids
 from .._sessions import Sessions
 from .._validation import check_choice, check_float
 from ._archive import array_names, is_archive, naming, read_arrays
-from ._recognise import find, named, recognise_sessions, start_of
+from ._recognise import find, headings, recognise_sessions, start_of
 from ._text import Layout, read_columns
 
+_COLUMNS = ("timestamp", "visitorid", "event", "itemid")
 _EVENTS = ("view", "addtocart", "transaction")
 
 
@@ -159,23 +160,21 @@ def load_retailrocket(
         check_choice("event", event, _EVENTS)
     found = find(path, ("events.csv",), archive=False)
     sep, fields = start_of(found)
-    places = named(fields, ("owner", "item", "time"))
-    if len(places) < 3 or "event" not in fields:
-        raise ValueError(
-            f"{found.name} must have columns timestamp, visitorid, event and itemid, got {', '.join(fields)[:80]}"
-        )
-    places["event"] = fields.index("event")
-    kinds = {"owner": "integer", "item": "integer", "time": "integer", "event": "id"}
-    columns = read_columns(found, Layout(sep, True, places, kinds))
+    names = headings(fields)
+    if not set(_COLUMNS) <= set(names):
+        raise ValueError(f"{found.name} must have columns {', '.join(_COLUMNS)}, got {', '.join(fields)[:80]}")
+    kinds = dict.fromkeys(_COLUMNS, "integer") | {"event": "id"}
+    columns = read_columns(found, Layout(sep, True, {name: names.index(name) for name in _COLUMNS}, kinds))
     keep = slice(None) if event is None else columns["event"] == event
-    owner, item, time = columns["owner"][keep], columns["item"][keep], columns["time"][keep] / 1000.0
+    visitor, item, time = columns["visitorid"][keep], columns["itemid"][keep], columns["timestamp"][keep] / 1000.0
     if max_gap is not None:
         gap = check_float("max_gap", max_gap, low=0.0, low_open=True)
-        order = np.lexsort((time, owner))
-        goes_on = (np.diff(owner[order]) == 0) & (np.diff(time[order]) <= gap)
-        owner = np.zeros_like(owner)
-        owner[order[1:]] = np.cumsum(~goes_on)
-    return Sessions.from_arrays(owner, item, time)
+        order = np.lexsort((time, visitor))
+        goes_on = (np.diff(visitor[order]) == 0) & (np.diff(time[order]) <= gap)
+        session = np.zeros_like(visitor)
+        session[order[1:]] = np.cumsum(~goes_on)
+        return Sessions.from_arrays(session, item, time)
+    return Sessions.from_arrays(visitor, item, time)
 
 
 def _from_text(path: Path) -> Sessions:
@@ -183,7 +182,7 @@ def _from_text(path: Path) -> Sessions:
     time = columns.get("time")
     if "milliseconds" in columns and time is not None:
         time = time + columns["milliseconds"] / 1000.0
-    return Sessions.from_arrays(columns["owner"], columns["item"], time)
+    return Sessions.from_arrays(columns["session"], columns["item"], time)
 
 
 def _ragged(path: Path, items: str, ptr: str) -> Sessions:
@@ -193,11 +192,11 @@ def _ragged(path: Path, items: str, ptr: str) -> Sessions:
         return Sessions(dense, arrays[ptr], item_ids=item_ids)  # type: ignore[arg-type]  # made int32 by Sessions
 
 
-def _from_columns(path: Path, owner: str, item: str, times: Sequence[str]) -> Sessions:
-    arrays = read_arrays(path, (owner, item), times)
+def _from_columns(path: Path, session: str, item: str, times: Sequence[str]) -> Sessions:
+    arrays = read_arrays(path, (session, item), times)
     time = next((arrays[name] for name in times if name in arrays), None)
     with naming(path):
-        return Sessions.from_arrays(arrays[owner], arrays[item], time)
+        return Sessions.from_arrays(arrays[session], arrays[item], time)
 
 
 def _share_items(train: Sessions, test: Sessions) -> tuple[Sessions, Sessions]:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -62,7 +63,8 @@ class SideData:
         for name, labels in self.names.items():
             if name not in matrices or len(labels) != matrices[name].shape[1]:
                 raise ValueError(f"names[{name!r}] must name the columns of a matrix, got {len(labels)} names")
-        for attribute, value in (("ids", ids), ("columns", columns), ("matrices", matrices)):
+        names = {name: np.asarray(labels) for name, labels in self.names.items()}
+        for attribute, value in (("ids", ids), ("columns", columns), ("matrices", matrices), ("names", names)):
             object.__setattr__(self, attribute, value)
 
     def __len__(self) -> int:
@@ -139,12 +141,9 @@ def load_texts(path: str | os.PathLike[str]) -> SideData:
     array(['A comedy.'], dtype='<U30')
     """
     found = existing(path)
-    try:
-        texts = json.loads(read_text(found))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{found.name}, line {error.lineno}: must be JSON, got: {error.msg}") from None
-    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-        raise ValueError(f"{found.name} must be a JSON object of strings, got another")
+    texts = read_json(found)
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise ValueError(f"{found.name} must be a JSON object of strings, got others")
     ids = np.array(list(texts), np.str_)
     if all(map(is_id, texts)):
         ids = ids.astype(np.int64)
@@ -158,6 +157,17 @@ def rows_of(ids: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:
     row = np.full(len(both), -1)
     row[both[:n]] = np.arange(n)
     return row[both[n:]]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object."""
+    try:
+        found = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path.name}, line {error.lineno}: must be JSON, got: {error.msg}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} must be a JSON object, got a {type(found).__name__}")
+    return found
 
 
 def counted_tags(item: NDArray[Any], tag: NDArray[Any]) -> SideData:

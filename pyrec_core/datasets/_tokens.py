@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ._text import is_number, open_bytes
 
-_BLOCK = 2**22  # bytes read at one time
+_BLOCK = 2**20  # bytes read at one time
 _MAX_DIGITS = 18  # fit into int64 whatever they are
 _MAX_WIDTH = 40  # of a float
 _ZERO, _MINUS, _NEWLINE = map(ord, "0-\n")

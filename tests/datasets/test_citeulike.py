@@ -61,9 +61,9 @@ def test_items(tmp_path):
     ("name", "text", "message"),
     [
         ("item-tag.dat", "2 0 1\n0\n2 1\n", "item-tag.dat, line 3: must begin with the number of ids, 1, got '2'"),
-        ("item-tag.dat", "2 0 5\n0\n1 1\n", "item-tag.dat: n_items must be > 5, the largest item, got 2"),
+        ("item-tag.dat", "2 0 5\n0\n1 1\n", "item-tag.dat must hold ids below 2, the number of columns, got 5"),
         ("item-tag.dat", "2 0 -1\n0\n1 1\n", "item-tag.dat: items must hold ids in 0..2147483646, got -1 to 1"),
-        ("citations.dat", "1 3\n0\n0\n", "citations.dat: n_items must be > 3, the largest item, got 3"),
+        ("citations.dat", "1 3\n0\n0\n", "citations.dat must hold ids below 3, the number of columns, got 3"),
         ("citations.dat", "0\n", "path must hold files of as many articles each, got "),
         (
             "mult.dat",

@@ -168,6 +168,9 @@ def test_damaged_archives_are_named(tmp_path):
     archive(tmp_path, nfm_test_X=[[9999] * 10])
     with pytest.raises(ValueError, match=r"^frappe.npz: field_sizes must be >= 10000 for field 'user', got 957$"):
         load_frappe(tmp_path)
+    archive(tmp_path)
+    with pytest.raises(ValueError, match=r"^vocab.json must hold a JSON object for each field, got others$"):
+        load_frappe(write(tmp_path / "vocab.json", '{"cost": ["free"]}').parent)
     np.savez(tmp_path / "frappe.npz", x=[1])
     with pytest.raises(ValueError, match=r"^frappe.npz must hold arrays X, field_sizes and cfm_split, got x$"):
         load_frappe(tmp_path, split="cfm")

@@ -69,6 +69,7 @@ def test_several_sets_need_a_name(tmp_path):
             "tiny.test.negative, line 2: item must be an integer, got 'x'",
         ),
         ({"test_negative": "(0,2)\n"}, "tiny.test.negative must hold .* negatives in each line, got 2 numbers"),
+        ({"test_negative": "\n"}, "tiny.test.negative must hold .* negatives in each line, got 0 numbers"),
         ({"test_negative": ""}, "tiny.test.negative must hold .* negatives in each line, got 0 numbers"),
     ],
 )

@@ -74,7 +74,7 @@ def test_ids_may_be_strings(tmp_path):
             LAYOUTS["yoochoose-clicks.dat"] + "3,yesterday,31,0\n",
             "line 4: time must be a date such as .*got 'yesterday'",
         ),
-        (LAYOUTS["yoochoose-clicks.dat"] + ",2014-04-07,31,0\n", "line 4: owner must not be empty, got ',2014"),
+        (LAYOUTS["yoochoose-clicks.dat"] + ",2014-04-07,31,0\n", "line 4: session must not be empty, got ',2014"),
         (LAYOUTS["rsc15_train_full.txt"] + "3\t31\tx\n", "line 5: time must be a finite number, got 'x'"),
         (DIGINETICA + "3;NA;31;;2014-04-07\n", "line 5: milliseconds must be a finite number, got ''"),
         ("", " must hold interactions, got an empty file"),
@@ -184,15 +184,13 @@ def test_retailrocket(tmp_path, compress):
 
 def test_retailrocket_refuses(tmp_path):
     write(tmp_path / "events.csv", RETAIL + "1000,5,view,7,\n1000,x,view,7,\n")
-    with pytest.raises(ValueError, match=r"^events.csv, line 3: owner must be an integer, got 'x'$"):
+    with pytest.raises(ValueError, match=r"^events.csv, line 3: visitorid must be an integer, got 'x'$"):
         load_retailrocket(tmp_path)
     with pytest.raises(ValueError, match="event must be one of 'view', 'addtocart', 'transaction', got 'buy'"):
         load_retailrocket(tmp_path, event="buy")
     with pytest.raises(ValueError, match="max_gap must be > 0"):
         load_retailrocket(write(tmp_path / "events.csv", RETAIL + "1000,5,view,7,\n"), max_gap=0)
-    with pytest.raises(
-        ValueError, match=r"events.csv must have columns timestamp, visitorid, event and itemid, got a, b"
-    ):
+    with pytest.raises(ValueError, match=r"events.csv must have columns timestamp, visitorid, event, itemid, got a, b"):
         load_retailrocket(write(tmp_path / "events.csv", "a,b\n1,2\n"))
 
 

@@ -69,8 +69,8 @@ def test_texts(tmp_path):
     ("text", "message"),
     [
         ('{"7": "a",\n "8" "b"}', "x.json, line 2: must be JSON, got: Expecting ':' delimiter"),
-        ('{"7": 1}', "x.json must be a JSON object of strings, got another"),
-        ('["a"]', "x.json must be a JSON object of strings, got another"),
+        ('{"7": 1}', "x.json must be a JSON object of strings, got others"),
+        ('["a"]', "x.json must be a JSON object, got a list"),
         ("", "x.json, line 1: must be JSON, got: Expecting value"),
     ],
 )
