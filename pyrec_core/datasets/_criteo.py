@@ -17,7 +17,7 @@ _NAMES = tuple(f"I{at}" for at in range(1, 14)) + tuple(f"C{at}" for at in range
 _NIBBLE = np.full(256, 255, np.uint8)
 _NIBBLE[list(b"0123456789abcdef")] = np.arange(16)
 _NIBBLE[list(b"ABCDEF")] = np.arange(10, 16)
-_BUCKETS = np.array([math.ceil(2 ** math.sqrt(b) - 1) for b in range(1024)])  # the smallest count of each bucket
+_BUCKETS = np.array([math.ceil(2 ** math.sqrt(b)) - 1 for b in range(60**2 + 1)])  # the smallest count of each
 
 
 def load_criteo(
@@ -80,7 +80,8 @@ def load_criteo(
         raise TypeError(f"like must be Features of load_criteo, got {like!r}")
     found = existing(path)
     blocks = [_parse(tokens) for tokens in tokens_of(found, b"\t\n", keep_empty=True)]
-    if not sum(len(block.missing) for block in blocks):
+    blocks = [block for block in blocks if len(block.missing)]
+    if not blocks:
         raise ValueError(f"{found.name} must hold examples, got an empty file")
     labels = [block.label for block in blocks if block.label is not None]
     if len(labels) not in (0, len(blocks)):
