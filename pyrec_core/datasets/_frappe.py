@@ -189,6 +189,8 @@ def add_negatives(
     for name in (user, item):
         if name not in positives.names:
             raise ValueError(f"positives must have the fields {user} and {item}, got {', '.join(positives.names)}")
+    if seen is not None and seen.shape[1] != positives.shape[1]:
+        raise ValueError(f"seen must have the {positives.shape[1]} fields of positives, got {seen.shape[1]}")
     at = [positives.names.index(name) for name in (user, item)]
     n_users, n_items = (int(size) for size in positives.field_sizes[at])
     pairs = [

@@ -71,6 +71,8 @@ def test_negatives_are_refused():
         add_negatives(missing)
     with pytest.raises(ValueError, match=r"seen.item must hold item ids in 0..1, got 1 unknown: 5"):
         add_negatives(full, seen=Features([[0, 5]]))
+    with pytest.raises(ValueError, match="seen must have the 2 fields of positives, got 1"):
+        add_negatives(full, seen=Features([[0]]))
 
 
 # ---- published files
