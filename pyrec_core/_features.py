@@ -90,7 +90,7 @@ class Features:
             for name, known in zip(names, vocabularies, strict=True)
         )
         fields: dict[str, Any] = {"ids": ids.astype(np.int32, copy=False), "names": names, "vocabularies": vocabularies}
-        fields["field_sizes"] = self._check_sizes(ids, names, vocabularies)
+        fields["field_sizes"] = self._check_sizes(fields["ids"], names, vocabularies)
         for name, shape in (("values", ids.shape), ("target", (n,))):
             if getattr(self, name) is not None:
                 fields[name] = check_numbers(name, getattr(self, name), shape)
