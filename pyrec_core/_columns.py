@@ -44,8 +44,8 @@ def check_vocabulary(name: str, ids: ArrayLike) -> NDArray[Any]:
     """Return the external ids of dense ids: 1-D integers or strings, all different, in any order."""
     array = check_external(name, ids)
     if not (array[1:] > array[:-1]).all():  # sorted ones need no search for repetitions
-        distinct, count = np.unique(array, return_counts=True)
-        again = distinct[count > 1]
+        entries, count = np.unique(array, return_counts=True)
+        again = entries[count > 1]
         if len(again):
             raise ValueError(f"{name} must be distinct, got {len(again)} more than once: {first_three(again)}")
     return array

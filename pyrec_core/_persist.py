@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from importlib.metadata import version
+from itertools import pairwise
 from secrets import token_hex
 from typing import Any, BinaryIO
 
@@ -183,10 +184,10 @@ def _plain(name: str, array: NDArray[Any]) -> dict[str, NDArray[Any]]:
 
 def _text(utf8: NDArray[np.uint8], ends: NDArray[np.int64]) -> NDArray[Any]:
     """Return the strings that `_plain` took apart; damage ends in other strings or a ``ValueError``."""
-    whole, stops = utf8.tobytes(), ends.tolist()
-    if stops != sorted(stops) or (stops or [0])[-1] != len(whole):
+    whole, bounds = utf8.tobytes(), [0, *ends.tolist()]
+    if bounds != sorted(bounds) or bounds[-1] != len(whole):
         raise ValueError("strings do not end where they should")
-    strings = [whole[start:stop].decode() for start, stop in zip([0, *stops], stops, strict=False)]
+    strings = [whole[start:stop].decode() for start, stop in pairwise(bounds)]
     return np.array(strings, np.dtypes.StringDType())
 
 
