@@ -122,7 +122,8 @@ def test_no_leaf_model_imports_or_extends_another():
     names = {p.stem for p in leaves}
     assert {"ease", "popularity", "slim"} <= names
     for path in leaves:
-        assert not {t.split(".")[-1] for t in imports(path)} & names, path
+        models = {t.split(".")[-1] for t in imports(path) if t.startswith("models")}  # a kernel may have the same name
+        assert not models & names, path
 
 
 def families(variable):

@@ -1,5 +1,6 @@
 """How much two items belong together, from the users who have both. Shapes: U users, I items."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,7 @@ def cooccurrence_weights(
     by_item = Csr(x.indptr.astype(np.int64), x.indices, x.data * weight[x.indices], x.shape)
     of_item = np.repeat(np.arange(n_items), np.diff(by_item.indptr))
     sizes = np.bincount(of_item, by_item.data.astype(np.float64) * x.data, minlength=n_items)
+    sizes = sizes.astype(np.float64, copy=False)  # of nothing they are integers
     total = float(weight.sum(dtype=np.float64))
     threads, block = check_threads(n_threads), max(1, _ELEMENTS // k)
     parts = [(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, rows.data.dtype))]
@@ -118,11 +120,11 @@ def _user_weights(weights: ArrayLike | None, n_users: int) -> NDArray[np.float64
     return w.astype(np.float64)
 
 
-def _neighbours(parts: list[tuple[NDArray[Any], ...]], n_items: int) -> Any:
+def _neighbours(parts: Sequence[tuple[NDArray[Any], ...]], n_items: int) -> Any:
     counts, ids, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     indptr = np.zeros(n_items + 1, np.int64)
     np.cumsum(counts, out=indptr[1:])
     result = Csr(indptr, ids, values, (n_items, n_items)).to_scipy()
-    result.has_canonical_format = False  # rows are ordered by value so far
+    result.has_sorted_indices = False  # rows are ordered by value so far
     result.sort_indices()
     return result

@@ -70,7 +70,7 @@ def slim_weights(
     --------
     >>> import numpy as np
     >>> from pyrec_core.kernels.slim import slim_weights
-    >>> slim_weights(np.array([[4.0, 2.0], [2.0, 2.0]]), l1=1.0, l2=0.0)[0].toarray()
+    >>> slim_weights(np.array([[4.0, 2.0], [2.0, 2.0]]), l1=1.0, l2=0.0)[0].toarray().round(3)
     array([[0.  , 0.25],
            [0.5 , 0.  ]])
     """

@@ -71,8 +71,8 @@ class SLIM(LinearItemModel):
     array([1], dtype=int32)
     """
 
-    l1: float = 5.0
-    l2: float = 100.0
+    l1: float = 1.0
+    l2: float = 200.0
     positive: bool = True
     n_neighbors: int | None = None
     max_weights_per_item: int | None = None
