@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.source
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pyrec_core"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
