@@ -17,6 +17,7 @@ FLOORS = [
     ("_errors", 1.0),
     ("_validation", 1.1),
     ("_memory", 1.2),
+    ("_sharing", 1.0),
     ("_blas", 1.2),
     ("_backend", 2.0),
     ("_random", 2.0),
