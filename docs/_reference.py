@@ -1,7 +1,7 @@
 """The reference: pages for whatever the ``__all__`` of a public module lists, so that nothing is listed by hand.
 
-A module is public if it has an ``__all__`` and no name on the way to it starts with an underscore. A class has a page of
-its own; functions, exceptions and data are described on the page of their module. What several modules list is
+A module is public if it has an ``__all__`` and no name on the way to it starts with an underscore. A class has a page
+of its own; functions, exceptions and data are described on the page of their module. What several modules list is
 described in the first of them. A kernel family's page begins with ``maths/<family>.md``, where there is one.
 """
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.source
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pyrec_core"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -47,6 +49,7 @@ FLOORS = [
     ("models", 6.5),
     ("datasets", 6.0),
     ("evaluation", 7.0),
+    ("testing._sharing", 7.0),
     ("testing._tools", 7.0),
     ("testing._fitting", 7.05),
     ("testing._naming", 7.05),

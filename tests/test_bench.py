@@ -10,6 +10,8 @@ import pytest
 import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
+pytestmark = pytest.mark.source
+
 BENCH = Path(__file__).parent.parent / "bench"
 
 

@@ -37,6 +37,7 @@ def test_public_names_exist_and_have_docstrings():
             assert not callable(thing) or thing.__doc__, f"pyrec_core{module}.{name} has no docstring"
 
 
+@pytest.mark.source
 def test_readme_examples(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = datasets.make_implicit(n_users=1500, n_items=200, random_state=0)
@@ -61,6 +62,7 @@ def test_readme_examples(tmp_path, monkeypatch):
     assert (tmp_path / "ease.model").exists()
 
 
+@pytest.mark.source
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_run(page):
     text = page.read_text(encoding="utf-8")
@@ -70,5 +72,6 @@ def test_pages_run(page):
     assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed == 0
 
 
+@pytest.mark.source
 def test_there_are_pages():
     assert {"quickstart.md", "interaction.md", "guarantees.md"} <= {page.name for page in PAGES}

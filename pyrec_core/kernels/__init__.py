@@ -6,6 +6,10 @@ for any value of it.
 
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import gram, interaction, linalg, random, topk
 
 __all__ = ["cooccurrence", "gram", "interaction", "linalg", "random", "ranking", "slim", "topk"]
 

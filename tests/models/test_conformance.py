@@ -111,6 +111,11 @@ def keeps_notes(self, users, items):
     return Popularity.predict(self, users, items)
 
 
+def forgets(self, users, items):
+    self.item_counts_[:] = self.item_counts_[::-1]
+    return Popularity.predict(self, users, items)
+
+
 def top_k_with_seen(self, rows, k, exclude, candidates):
     return Popularity._top_k(self, rows, k, None, candidates)
 
@@ -173,6 +178,7 @@ BROKEN = [
     broken("check_deterministic", _fit=fit_by_thread_count),
     broken("check_refit", _fit=fit_adds),
     broken("check_threads_share_model", predict=keeps_notes),
+    broken("check_threads_share_model", predict=forgets),
     broken("check_save_and_load", save=save_with_suffix),
     broken("check_save_and_load", save=save_it_all),
     broken("check_score", score=lambda self, X, y=None: float(np.random.default_rng().random())),
