@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from movielens import ml1m_leave_one_out, ml100k_hash_split, ml100k_leave_one_out
 
-from pyrec_core import EASE, SLIM, ItemToItem, MarginalizedDAE, Popularity
-from pyrec_core.kernels.gram import gram
+from pyrec_core import EASE, ItemToItem, Popularity
 from pyrec_core.metrics import ndcg, precision, recall
 
 

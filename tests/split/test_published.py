@@ -6,6 +6,7 @@ import pytest
 from split_data import same
 
 from pyrec_core import Interactions, Sessions
+from pyrec_core.datasets import load_movielens
 from pyrec_core.split import (
     by_mask,
     filter_interactions,
@@ -18,14 +19,18 @@ from pyrec_core.split import (
 )
 
 
+def arrays(name):
+    with np.load(movielens.folder_of(name) / f"{name}.npz") as archive:
+        return dict(archive)
+
+
 def ml100k():
-    z = movielens.load("ml-100k")
-    return Interactions.from_arrays(z["user"], z["item"], z["rating"], z["timestamp"])
+    return load_movielens(movielens.folder_of("ml-100k"))
 
 
 def ml1m():
     """ML-1M with the rank in each user's own order as the time, which is complete."""
-    z = movielens.load("ml-1m")
+    z = arrays("ml-1m")
     return z, Interactions.from_arrays(z["user"], z["item"], z["rating"], z["order"])
 
 
@@ -103,7 +108,7 @@ def test_held_out_users_of_ml1m(make):
 
 
 def test_last_day_of_rsc15():
-    z = movielens.load("rsc15-100k")
+    z = arrays("rsc15-100k")
     columns = [np.concatenate([z[f"train_{name}"], z[f"test_{name}"]]) for name in ("session", "item", "time")]
     sessions = Sessions.from_arrays(*columns)
     split = session_time(sessions, duration=86_400, min_item=1, validation=True)
@@ -115,7 +120,7 @@ def test_last_day_of_rsc15():
 
 
 def test_last_sessions_of_diginetica():
-    z = movielens.load("diginetica")
+    z = arrays("diginetica")
     items = np.concatenate([z["train_items"], z["test_items"]])
     offsets = np.concatenate([z["train_ptr"], z["train_ptr"][-1] + z["test_ptr"][1:]])
     split = last_sessions(Sessions(items, offsets), n_test=15_963, validation=True)

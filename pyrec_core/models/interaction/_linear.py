@@ -26,7 +26,7 @@ class LinearItemModel(InteractionModel):
 
     item_weights_: Any = field(init=False)
 
-    def explain(self, users: Any, items: ArrayLike, k: int = 10) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    def explain(self, users: Any, items: ArrayLike, k: int = 10) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return which of a user's items make the score of an item, and how much of it.
 
         Item j of a user with row x contributes ``x_j W_ji`` to the score of item i. The contributions of all
@@ -35,9 +35,9 @@ class LinearItemModel(InteractionModel):
 
         Parameters
         ----------
-        users : int, 1-D integers, or sparse or 2-D matrix (n, n_items)
-            Users of the training matrix; or the interactions of new users.
-        items : int or integers of a shape that broadcasts with the users
+        users : id, 1-D ids, sparse or 2-D matrix (n, n_items), or Interactions or Sessions
+            Users of the training data; or the interactions of new users.
+        items : id or ids of a shape that broadcasts with the users
             The items whose scores are to be explained.
         k : int
             How many contributions to return; the user's number of items gives them all.
@@ -45,8 +45,8 @@ class LinearItemModel(InteractionModel):
         Returns
         -------
         items : int32 (k,) for one user and item, else (..., k)
-            Items of the user, largest contribution first, ties by the smaller id; items that contribute nothing
-            are left out. Padded with -1.
+            Items of the user, largest contribution first, ties: the first column first; items that contribute
+            nothing are left out. Padded with -1; external ids as in `recommend`.
         contributions : float32 or float64, same shape
             Padded with 0.
 
@@ -79,7 +79,7 @@ class LinearItemModel(InteractionModel):
             raise ValueError(f"users and items must broadcast, got shapes {users_shape} and {wanted.shape}") from None
         row_of = np.broadcast_to(np.arange(rows.shape[0]).reshape(users_shape), shape).reshape(-1)
         found, parts = self._contributions(rows.rows(row_of), np.broadcast_to(wanted, shape).reshape(-1), k)
-        return self._external_items(found.reshape(*shape, k)), parts.reshape(*shape, k)
+        return self._external("item", found.reshape(*shape, k)), parts.reshape(*shape, k)
 
     def _contributions(self, rows: Csr, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
         """Return the k largest contributions to the score of ``items[r]`` for row r, and the items they come from."""
@@ -99,10 +99,6 @@ class LinearItemModel(InteractionModel):
         found[row[order], place] = rows.indices[order]
         values[row[order], place] = parts[order]
         return found, values
-
-    def _external_items(self, found: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return dense item ids, padded with -1, as the caller knows them."""
-        return found
 
     def _top_k(self, rows: Csr, k: int, exclude: Csr | None, candidates: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
         weights = self.item_weights_
