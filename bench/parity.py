@@ -7,17 +7,19 @@ The folder holds ml-100k (``u.data``, or an npz of its columns) and ml-1m as pub
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from pyrec_core import EASE, Popularity
+from pyrec_core import EASE, Interactions, Popularity, datasets, evaluate
 from pyrec_core import __version__ as version
-from pyrec_core.metrics import ndcg, precision, recall
+from pyrec_core.metrics import mae, rmse
+from pyrec_core.split import Split, leave_one_out
 
 PAGE = Path(__file__).parent / "parity.md"
 RENDLE = "Rendle et al., RecSys 2020, arXiv:2005.09683"
@@ -26,7 +28,7 @@ REFERENCE = "independent reference implementation"
 
 @dataclass(frozen=True)
 class Row:
-    """A model, what it should reach (None: no such number is published), and who says so."""
+    """A model or predictor, what it should reach (None: no such number is published), and who says so."""
 
     model: Any
     expected: tuple[float, ...] | None
@@ -35,7 +37,8 @@ class Row:
 
     @property
     def label(self) -> str:
-        return f"`{self.model}`" + ("" if self.exclude_seen else ", seen items kept")
+        name = self.model.__doc__ if isfunction(self.model) else f"`{self.model}`"
+        return name + ("" if self.exclude_seen else ", seen items kept")
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,10 @@ def binary(user: np.ndarray, item: np.ndarray, shape: tuple[int, int]) -> sp.csr
     return sp.csr_array((np.ones(len(user), np.float32), (user, item)), shape=shape)
 
 
-def read_ml100k(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return raw user ids, raw item ids (both from 1) and times."""
-    plain, packed = folder / "ml-100k" / "u.data", folder / "ml-100k" / "ml-100k.npz"
-    if plain.exists():
-        user, item, _, time = np.loadtxt(plain, np.int64, unpack=True)
-        return user, item, time
-    with np.load(packed) as archive:
-        return tuple(archive[name].astype(np.int64) for name in ("user", "item", "timestamp"))
+def read_ml100k(folder: Path) -> tuple[Interactions, np.ndarray, np.ndarray]:
+    """Return the ratings, and the raw user and item id (both from 1) of each."""
+    data = datasets.load_movielens(folder / "ml-100k")
+    return data, np.asarray(data.user_ids)[data.user].astype(np.int64), np.asarray(data.item_ids)[data.item]
 
 
 def read_ncf(folder: Path) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
@@ -87,41 +86,45 @@ def read_ncf(folder: Path) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
     return binary(user[keep], item[keep], (len(test), int(item.max()) + 1)), test, negatives
 
 
+def hash_ratings(folder: Path, row: Row) -> tuple[float, ...]:
+    """Measure predicted ratings on ML-100K, split by a hash of the raw ids."""
+    data, user, item = read_ml100k(folder)
+    held_out = splitmix64(65536 * user + item) % np.uint64(10) == 0
+    predicted = row.model(data, ~held_out)[held_out]
+    return rmse(data.value[held_out], predicted), mae(data.value[held_out], predicted)
+
+
+def global_mean(data: Interactions, known: np.ndarray) -> np.ndarray:
+    """global mean"""
+    return np.full(len(data), data.value[known].mean(dtype=np.float64))
+
+
+def biases(data: Interactions, known: np.ndarray) -> np.ndarray:
+    """global mean + item bias (damping 10) + user bias (damping 15)"""
+    predicted = global_mean(data, known)
+    for ids, n, damping in ((data.item, data.n_items, 10), (data.user, data.n_users, 15)):
+        rest = np.bincount(ids[known], (data.value - predicted)[known], n)
+        predicted += (rest / (damping + np.bincount(ids[known], minlength=n)))[ids]
+    return predicted
+
+
 def hash_split(folder: Path, row: Row) -> tuple[float, ...]:
     """Measure on ML-100K, split by a hash of the raw ids."""
-    user, item, _ = read_ml100k(folder)
+    data, user, item = read_ml100k(folder)
     held_out = splitmix64(65536 * user + item) % np.uint64(10) < 2
-    shape = (int(user.max()), int(item.max()))
-    train, test = (binary(user[part] - 1, item[part] - 1, shape) for part in (~held_out, held_out))
-    ranked, _ = row.model.fit(train).recommend(np.arange(shape[0]), k=100, exclude_seen=row.exclude_seen)
-    values = [precision(ranked, test, 10), ndcg(ranked, test, 10), average_precision(ranked, test, 10)]
-    values += [recall(ranked, test, 20), ndcg(ranked, test, 100), recall(ranked, test, 100)]
-    return tuple(float(np.nanmean(v)) for v in values)
-
-
-def average_precision(ranked: np.ndarray, relevant: sp.csr_array, k: int) -> np.ndarray:
-    """Return the mean of the precisions at the hits, over min(k, relevant); NaN where nothing is relevant."""
-    wanted = relevant.toarray() > 0
-    items = ranked[:, :k]
-    hit = np.take_along_axis(wanted, np.maximum(items, 0), 1) & (items >= 0)
-    precisions = np.cumsum(hit, axis=1) / np.arange(1, k + 1)
-    best = np.minimum(wanted.sum(axis=1), k)
-    return np.where(best > 0, (precisions * hit).sum(axis=1) / np.maximum(best, 1), np.nan)
+    train, test = (binary(data.user[part], data.item[part], data.shape) for part in (~held_out, held_out))
+    metrics = ("precision@10", "ndcg@10", "map@10", "recall@20", "ndcg@100", "recall@100")
+    return measured(row, Split(train, test), metrics, ties="id")
 
 
 def last_item(folder: Path, row: Row) -> tuple[float, ...]:
     """Measure on ML-100K with the last item of each user held out, among 99 others and among all."""
-    user, item, time = read_ml100k(folder)
-    order = np.lexsort((item, time, user))
-    user, item = user[order] - 1, item[order] - 1
-    shape = (int(user.max()) + 1, int(item.max()) + 1)
-    last = np.append(user[1:] != user[:-1], True)
-    train, test = binary(user[~last], item[~last], shape), item[last]
-    touched = binary(user, item, shape).toarray() > 0
-    negatives = np.array([hash_negatives(u, seen, shape[1]) for u, seen in enumerate(touched)])
-    model = row.model.fit(train)
-    others = np.where(touched, -1, np.arange(shape[1]))
-    return rank_measures(model, test, negatives) + rank_measures(model, test, others)
+    data, _, _ = read_ml100k(folder)
+    full = leave_one_out(data)
+    touched = data.matrix().toarray() > 0
+    negatives = np.array([hash_negatives(u, seen, data.n_items) for u, seen in enumerate(touched)], np.int32)
+    metrics = ("hit_rate@10", "ndcg@10")
+    return measured(row, replace(full, negatives=negatives), metrics) + measured(row, full, metrics)
 
 
 def hash_negatives(user: int, seen: np.ndarray, n_items: int) -> np.ndarray:
@@ -134,22 +137,24 @@ def hash_negatives(user: int, seen: np.ndarray, n_items: int) -> np.ndarray:
 
 def ncf(folder: Path, row: Row) -> tuple[float, ...]:
     """Measure on the leave-one-out split of ML-1M that NCF published."""
-    train, test, negatives = read_ncf(folder)
-    negatives = np.where(negatives == test[:, None], -1, negatives)  # 156 users have it among their negatives
-    return rank_measures(row.model.fit(train), test, negatives)
+    train, item, negatives = read_ncf(folder)
+    test = binary(np.arange(len(item)), item, train.shape)
+    return measured(row, Split(train, test, negatives=negatives.astype(np.int32)), ("hit_rate@10", "ndcg@10"))
 
 
-def rank_measures(model: Any, test: np.ndarray, others: np.ndarray, k: int = 10) -> tuple[float, float]:
-    """Return HR@k and NDCG@k of the test items among ``others`` (n, m; -1 is none); equal scores count against them."""
-    users = np.arange(len(test))
-    scores = model.predict(users[:, None], np.maximum(others, 0))
-    ahead = (scores >= model.predict(users, test)[:, None]) & (others >= 0)
-    rank = 1 + ahead.sum(axis=1)
-    found = rank <= k
-    return float(found.mean()), float(np.where(found, 1 / np.log2(rank + 1), 0).mean())
+def measured(row: Row, split: Split, metrics: tuple[str, ...], ties: str = "conservative") -> tuple[float, ...]:
+    model = row.model.fit(split.train)
+    return tuple(evaluate(model, split, metrics, exclude_seen=row.exclude_seen, ties=ties).values())
 
 
 PROTOCOLS = (
+    Protocol(
+        "R",
+        ("RMSE", "MAE"),
+        5e-4,
+        (Row(global_mean, (1.1173, 0.9381), REFERENCE), Row(biases, (0.9353, 0.7436), REFERENCE)),
+        hash_ratings,
+    ),
     Protocol(
         "D",
         ("P@10", "NDCG@10", "MAP@10", "R@20", "NDCG@100", "R@100"),

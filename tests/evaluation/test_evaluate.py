@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from movielens import ml100k_hash_split, ml100k_leave_one_out
 
-import pyrec_core.evaluation as module
+import pyrec_core.evaluation._ranker as module
 from pyrec_core import EASE, Popularity, PyrecWarning
 from pyrec_core.evaluation import Evaluation, evaluate
 from pyrec_core.split import Split, per_user, sample_negatives, strong_generalisation
@@ -20,8 +20,8 @@ SEED = st.integers(0, 2**32 - 1)
 class TableModel:
     """Ranks by a table of scores (n_users, n_items), new users by the row at which they come."""
 
-    def __init__(self, scores, seen=None):
-        self.scores, self.seen = np.asarray(scores, float), seen
+    def __init__(self, scores, seen=None, with_scores=False):
+        self.scores, self.seen, self.with_scores = np.asarray(scores, float), seen, with_scores
         self.next_row = 0
         self.calls = []
 
@@ -38,7 +38,7 @@ class TableModel:
         items = np.full((len(scores), k), -1, np.int32)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         items[:, : order.shape[1]] = np.where(np.take_along_axis(scores, order, 1) == -np.inf, -1, order)
-        return items, None
+        return items, np.take_along_axis(scores, order, 1) if self.with_scores else None
 
     def predict(self, users, items):
         return self.scores[users, items]
@@ -193,7 +193,7 @@ def test_batches_do_not_change_the_result(seed):
     for split in (plain, sample_negatives(plain, 5), held_out):
         whole = evaluate(TableModel(scores, split.train), split, "ndcg", 5)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "_MAX_BATCH", 3)
+            patch.setattr(module, "MAX_BATCH", 3)
             model = TableModel(scores, split.train)
             parts = evaluate(model, split, "ndcg", 5)
         assert max(model.calls, default=0) <= 3
@@ -201,7 +201,7 @@ def test_batches_do_not_change_the_result(seed):
 
 
 def test_batches_are_bounded_by_their_elements(monkeypatch):
-    monkeypatch.setattr(module, "_BATCH_ELEMENTS", 40)
+    monkeypatch.setattr(module, "BATCH_ELEMENTS", 40)
     X, scores = problem(1)
     split = per_user(X, test_size=0.3)
     model = TableModel(scores, split.train)
@@ -265,7 +265,7 @@ def test_wrong_shapes_from_the_model_are_an_error():
     ("options", "error", "message"),
     [
         ({"split": "x"}, TypeError, "split must be a Split, got str"),
-        ({"metrics": "map"}, ValueError, "metrics must be one of 'precision', .*, got 'map'"),
+        ({"metrics": "ap"}, ValueError, "metrics must be one of 'precision', .*, got 'ap'"),
         ({"metrics": ["ndcg", 10]}, TypeError, "metrics must be strings, got 10"),
         ({"metrics": "ndcg@x"}, ValueError, "metrics must be like 'ndcg' or 'ndcg@10', got 'ndcg@x'"),
         ({"metrics": "ndcg@0"}, ValueError, "k must be >= 1, got 0"),
