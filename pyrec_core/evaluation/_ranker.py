@@ -87,8 +87,8 @@ class Ranker:
     def n_rankable(self, ids: NDArray[np.int64], held_out: Csr) -> NDArray[np.int64]:
         """Return how many items are ranked for each user."""
         if self._negatives is not None:
-            n_held_out: NDArray[np.int64] = np.diff(held_out.indptr)
-            return n_held_out + self._real_negatives(ids, held_out)[1].sum(axis=1)
+            n: NDArray[np.int64] = np.diff(held_out.indptr) + self._real_negatives(ids, held_out)[1].sum(axis=1)
+            return n
         n = np.full(len(ids), self.test.shape[1], np.int64)
         return n - np.diff(self.seen.indptr)[ids] if self._exclude_seen else n
 

@@ -6,9 +6,9 @@ from math import log2
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from evaluation_data import SEED, TableModel, full_ranks, one_user, problem
 from hypothesis import given
 from movielens import ml100k_hash_split, ml100k_leave_one_out
-from test_evaluate import SEED, TableModel, full_ranks, one_user, problem
 
 from pyrec_core import EASE, Interactions, Popularity, evaluate
 from pyrec_core.split import Split, per_user, sample_negatives
