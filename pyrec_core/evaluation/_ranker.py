@@ -56,7 +56,7 @@ class Ranker:
         if self._negatives is not None:
             width = self._negatives.shape[1] + 1
         else:
-            width = self.test.shape[1] if full else depth
+            width = self.test.shape[1] if full and not hasattr(self._model, "_ranks_dense") else depth
         users = np.flatnonzero(np.diff(self.test.indptr))
         size = min(MAX_BATCH, max(1, BATCH_ELEMENTS // max(1, width)))
         for first in range(0, len(users), size):
@@ -77,6 +77,9 @@ class Ranker:
             return self._sampled_ranks(ids, held_out, ties)
         if lists is not None:
             return ranks_in_lists(lists, held_out, n_threads=self._n_threads)
+        if hasattr(self._model, "_ranks_dense"):  # which makes no table of scores
+            ranks: NDArray[np.float64] = self._model._ranks_dense(self._known(ids), held_out, self._exclude_seen, ties)
+            return ranks
         items, scores = self._recommend(ids, self.test.shape[1])
         table = np.full(items.shape, -np.inf, np.asarray(scores).dtype)
         row, place = np.nonzero(items >= 0)
@@ -92,11 +95,14 @@ class Ranker:
         n = np.full(len(ids), self.test.shape[1], np.int64)
         return n - np.diff(self.seen.indptr)[ids] if self._exclude_seen else n
 
+    def _known(self, ids: NDArray[np.int64]) -> Any:
+        """Return what a model is given of the users: their ids, or the rows of users it was not fitted on."""
+        return ids if self._split.fold_in is None else self.seen.rows(ids).to_scipy()
+
     def _recommend(self, ids: NDArray[np.int64], k: int) -> tuple[NDArray[Any], Any]:
         rows = self.seen.rows(ids)
-        known = ids if self._split.fold_in is None else rows.to_scipy()
         recommend = getattr(self._model, "_recommend_dense", self._model.recommend)  # without external ids
-        found, scores = recommend(known, k=k, exclude_seen=self._exclude_seen)[:2]
+        found, scores = recommend(self._known(ids), k=k, exclude_seen=self._exclude_seen)[:2]
         ranked = check_integers("model.recommend", found)
         if ranked.shape != (len(ids), k):
             raise ValueError(f"model.recommend must return shape {(len(ids), k)}, got {ranked.shape}")

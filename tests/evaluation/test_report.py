@@ -11,7 +11,7 @@ from hypothesis import given
 from movielens import ml100k_hash_split, ml100k_leave_one_out
 
 from pyrec_core import EASE, Interactions, Popularity, evaluate
-from pyrec_core.split import Split, per_user, sample_negatives
+from pyrec_core.split import Split, per_user, sample_negatives, strong_generalisation
 
 TIES = ("id", "conservative", "median", "standard")
 
@@ -178,6 +178,24 @@ def test_bad_options_are_refused(options, message):
     arguments = {"model": TableModel(np.ones((4, 6)), split.train), "split": split, **options}
     with pytest.raises(ValueError, match=message):
         evaluate(**arguments)
+
+
+class Foreign:
+    """A model of which only the public verbs are known."""
+
+    def __init__(self, model):
+        self.recommend, self.predict = model.recommend, model.predict
+
+
+@pytest.mark.parametrize("ties", TIES)
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_ranks_without_a_table_of_scores_are_those_with_one(ties, exclude_seen):
+    X = (np.random.default_rng(0).random((40, 30)) < 0.3).astype(float)
+    held_out = strong_generalisation(X, n_test=10, random_state=0)
+    for split in (per_user(X, test_size=0.3), held_out):
+        model = EASE(l2=3.0).fit(split.train)
+        how = {"metrics": ["ndcg", "auc"], "ties": ties, "exclude_seen": exclude_seen}
+        assert dict(evaluate(model, split, **how)) == dict(evaluate(Foreign(model), split, **how))
 
 
 def test_metrics_of_lists_need_a_full_ranking():

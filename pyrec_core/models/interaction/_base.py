@@ -334,12 +334,15 @@ class InteractionModel(FittedRows, ABC):
             Columns of the training matrix, padded with -1.
         scores : float32 or float64 (n, k)
         """
+        rows = self._rows_dense(users)
+        return self._ranked(rows, k, exclude_seen, candidates)
+
+    def _rows_dense(self, users: Any) -> Csr:
+        """Return the rows that ``users`` stands for, as in `_recommend_dense`."""
         self._check_ready()
         if isinstance(users, Csr) or sp.issparse(users) or np.ndim(users) != 1:
-            rows = self._new_rows("users", users)
-        else:
-            rows = self._training_rows(check_ids("users", users, self.n_users_, "user"))
-        return self._ranked(rows, k, exclude_seen, candidates)
+            return self._new_rows("users", users)
+        return self._training_rows(check_ids("users", users, self.n_users_, "user"))
 
     def _predict_dense(self, users: ArrayLike, items: ArrayLike) -> NDArray[Any]:
         """`predict` for rows and columns of the training matrix, whatever the model's ids."""

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._progress import Progress
 from ..._validation import Csr, check_int
+from ...kernels.ranking import ranks_in_sparse
 from ...kernels.topk import sparse_pair_scores, sparse_top_k, top_k
 from ._base import InteractionModel
 
@@ -114,6 +115,13 @@ class LinearItemModel(InteractionModel):
         if weights.shape[0] > self.n_items_:
             weights = weights[:-1]
         return sparse_top_k(one_hot, weights, k, one_hot, n_threads=self.n_threads)
+
+    def _ranks_dense(self, users: Any, relevant: Csr, exclude_seen: bool, ties: str) -> NDArray[np.float64]:
+        """Return the ranks of the relevant items of ``users``, as in `_recommend_dense`: for evaluation."""
+        rows = self._rows_dense(users)
+        exclude = rows if exclude_seen else None
+        inputs, weights = self._inputs(rows), self.item_weights_
+        return ranks_in_sparse(inputs, weights, relevant, exclude, ties=ties, n_threads=self.n_threads)
 
     def _inputs(self, rows: Csr) -> Csr:
         """Return the rows, with a 1 at their end where the weights have a row for it."""
