@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._validation import as_array, check_bool, check_choice, check_int
+from ..metrics._inputs import parse
 from ..split import Split
 from ._ranker import Ranker
 from ._report import Evaluation
-from ._totals import ListTotals, RankingTotals, Wanted
+from ._totals import ListTotals, RankingTotals
 
 # What evaluate calls a mean over users, and what the value of one user is called.
 _RANKING = {
@@ -103,13 +104,13 @@ def evaluate(
     recall@1    0.7857      0.0935
     recall@2    1.0000      0.0000
     ndcg@2      1.0000      0.0000
-    coverage@1  0.7500
+    coverage@1  0.5000
     7 users, 0 of them cold; 1 skipped, nothing held out
     """
     if not isinstance(split, Split):
         raise TypeError(f"split must be a Split, got {type(split).__name__}")
     exclude_seen = check_bool("exclude_seen", exclude_seen)
-    wanted = _wanted(metrics, k)
+    wanted = parse(metrics, k, _METRICS)
     if n_threads is not None:
         model = _with_threads(model, check_int("n_threads", n_threads, low=1))
     ranker = Ranker(model, split, exclude_seen, n_threads)
@@ -154,29 +155,6 @@ def evaluate(
             label: part.evaluation({}, cold, ranker.sampled) for label, part in zip(labels, parts, strict=True)
         },
     )
-
-
-def _wanted(metrics: str | Sequence[str], k: int | Sequence[int]) -> list[Wanted]:
-    """Return the values to report, in the order asked for."""
-    depths = [check_int("k", at, low=1) for at in (k if isinstance(k, (Sequence, np.ndarray)) else [k])]
-    wanted = []
-    for metric in [metrics] if isinstance(metrics, str) else metrics:
-        if not isinstance(metric, str):
-            raise TypeError(f"metrics must be strings, got {metric!r}")
-        name, has_depth, depth = metric.partition("@")
-        check_choice("metrics", name, _METRICS)
-        if has_depth and not depth.isdecimal():
-            raise ValueError(f"metrics must be like 'ndcg' or 'ndcg@10', got {metric!r}")
-        if name == "auc":
-            if has_depth:
-                raise ValueError(f"metrics must have no depth for auc, which ranks all items, got {metric!r}")
-            wanted.append(Wanted(name, name, 0))
-            continue
-        own = [check_int("k", int(depth), low=1)] if has_depth else depths
-        wanted += [Wanted(f"{name}@{at}", name, at) for at in own]
-    if not wanted:
-        raise ValueError("metrics and k must not be empty, got nothing to measure")
-    return wanted
 
 
 def _with_threads(model: Any, n_threads: int) -> Any:

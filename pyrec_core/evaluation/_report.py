@@ -98,14 +98,8 @@ class Evaluation(Mapping[str, float]):
         >>> from pyrec_core.split import per_user
         >>> split = per_user(np.tri(8), test_size=0.25)
         >>> found = evaluate(Popularity().fit(split.train), split, "recall", k=1)
-        >>> for group, part in found.by_user_group(["few"] * 4 + ["many"] * 4).items():
-        ...     print(group, part)
-        few            mean  std. error
-        recall@1  1.0000      0.0000
-        3 users, 0 of them cold; 1 skipped, nothing held out
-        many            mean  std. error
-        recall@1  0.6250      0.1083
-        4 users, 0 of them cold; 0 skipped, nothing held out
+        >>> found.by_user_group(["few"] * 4 + ["many"] * 4)
+        {'few': Evaluation(recall@1=1.0000, n_users=3), 'many': Evaluation(recall@1=0.6250, n_users=4)}
         """
         labels = as_array("groups", groups)
         if labels.shape != self.cold.shape:

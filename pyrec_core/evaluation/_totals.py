@@ -1,22 +1,15 @@
 """What is kept of each batch of users: a value per metric and user, and how often each item is recommended."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import check_interactions
 from ..kernels.ranking import measure
-from ..metrics import gini_of_counts, intra_list_diversity, novelty
+from ..metrics import gini_of_counts, intra_list_diversity, item_counts, novelty
+from ..metrics._inputs import Wanted
 from ._report import Evaluation, summary
-
-
-class Wanted(NamedTuple):
-    """A value to report: "ndcg@10" is the metric "ndcg" at depth 10; "auc" has no depth (0)."""
-
-    label: str
-    metric: str
-    depth: int
 
 
 class RankingTotals:
@@ -67,8 +60,7 @@ class ListTotals:
             elif w.metric == "ild":
                 self.per_user[w.label][ids] = intra_list_diversity(top, self._features)
         for depth, counts in self._counts.items():
-            top = lists[:, :depth]
-            counts += np.bincount(top[top >= 0], minlength=len(counts))
+            counts += item_counts(lists[:, :depth], len(counts))
 
     def of_all(self) -> dict[str, float]:
         """Return coverage and Gini of all lists so far."""
