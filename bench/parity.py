@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from pyrec_core import EASE, Popularity
+from pyrec_core import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity
 from pyrec_core import __version__ as version
 from pyrec_core.metrics import ndcg, precision, recall
 
 PAGE = Path(__file__).parent / "parity.md"
 RENDLE = "Rendle et al., RecSys 2020, arXiv:2005.09683"
 REFERENCE = "independent reference implementation"
+CHOSEN = "none; parameters chosen on a tenth of the training data (h = 2)"
 
 
 @dataclass(frozen=True)
@@ -156,12 +157,17 @@ PROTOCOLS = (
         5e-4,
         (
             Row(Popularity(), (0.1858, 0.2133, 0.1121, 0.1739, 0.2925, 0.4281), REFERENCE),
+            Row(ItemToItem(n_neighbors=None), (0.3036, 0.3644, 0.2337, 0.2935, 0.4274, 0.5767), REFERENCE),
+            Row(ItemToItem(n_neighbors=50), (0.3280, 0.3873, 0.2547, 0.3215, 0.4821, 0.6831), REFERENCE),
+            Row(AssociationRules(measure="llr"), None, "none"),
             Row(EASE(l2=50), (0.3321, 0.3956, 0.2557, 0.3419, 0.4837, 0.6532), REFERENCE),
             Row(EASE(l2=200), (0.3660, 0.4355, 0.2959, 0.3593, 0.5221, 0.7030), REFERENCE),
             Row(EASE(l2=500), (0.3722, 0.4424, 0.3051, 0.3601, 0.5266, 0.7128), REFERENCE),
             Row(EASE(l2=1000), (0.3636, 0.4349, 0.2986, 0.3528, 0.5188, 0.7046), REFERENCE),
             Row(EASE(l2=200, positive=True), (0.3471, 0.4182, 0.2767, 0.3497, 0.5028, 0.6796), REFERENCE),
             Row(EASE(l2=200), (0.0515, 0.0671, 0.0293, 0.1436, 0.2264, 0.4753), REFERENCE, exclude_seen=False),
+            Row(SLIM(l1=1, l2=200), None, CHOSEN),
+            Row(MarginalizedDAE(dropout=0.5, l2=100), None, CHOSEN),
         ),
         hash_split,
     ),
@@ -171,8 +177,11 @@ PROTOCOLS = (
         5e-4,
         (
             Row(Popularity(), (0.3150, 0.1693, 0.0498, 0.0250), REFERENCE),
+            Row(ItemToItem(n_neighbors=None), (0.4019, 0.2194, 0.0594, 0.0281), REFERENCE),
             Row(EASE(l2=200), (0.5928, 0.3294, 0.0880, 0.0407), REFERENCE),
             Row(EASE(l2=500), (0.5917, 0.3247, 0.0859, 0.0406), REFERENCE),
+            Row(SLIM(l1=1, l2=200), None, CHOSEN),
+            Row(MarginalizedDAE(dropout=0.5, l2=100), None, CHOSEN),
         ),
         last_item,
     ),
@@ -185,6 +194,8 @@ PROTOCOLS = (
             Row(EASE(l2=500), None, f"none for EASE; SLIM 0.7162, 0.4468 ({RENDLE})"),
             Row(EASE(l2=1000), None, f"none for EASE; SLIM 0.7162, 0.4468 ({RENDLE})"),
             Row(EASE(l2=1200), (0.7207, 0.4503), f"{REFERENCE}; TOIS 2021 reports 0.7192, 0.4494"),
+            Row(SLIM(l1=1, l2=200), None, f"SLIM 0.7162, 0.4468 with other parameters ({RENDLE})"),
+            Row(MarginalizedDAE(dropout=0.5, l2=100), None, "none"),
         ),
         ncf,
     ),
