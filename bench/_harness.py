@@ -80,6 +80,7 @@ class Entry:
     setup: Callable[[], None] | None = None
     units: float = 1.0
     status: str = ""  # why there is no call
+    extra: dict[str, Any] = field(default_factory=dict)  # what else its row says; a check may add to it
 
     @property
     def ours(self) -> bool:
@@ -174,7 +175,7 @@ class Session:
         for entry in entries:
             if entry.ours and not record_ours:
                 continue
-            row = self._row(case, shape, dtype, entry, tag)
+            row = self._row(case, shape, dtype, entry, tag) | entry.extra
             if entry.call is None:
                 row["status"] = entry.status
             else:

@@ -13,7 +13,7 @@ import bench_limits
 from _harness import BUSY, Case, Load, Options, run_case
 from _results import Row, load, machine, merge, results_path, save, usable_cpus
 
-BENCHES = ("bench_linalg", "bench_ease", "bench_topk", "bench_import")
+BENCHES = ("bench_linalg", "bench_ease", "bench_slim", "bench_topk", "bench_import")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -99,6 +99,8 @@ def line(row: Row) -> str:
         text += f" ({row['share']:.0%})"
     if "ratio_median" in row:
         text += f"  ours x{row['ratio_median']:.2f} (worst round x{row['ratio_min']:.2f})"
+    if "objective" in row:
+        text += f"  objective {row['objective']:.10g}"
     if row.get("others_cpu"):
         text += f"  others {row['others_cpu']} cores"
     return text

@@ -18,6 +18,7 @@ TITLES = {
     "limits": "What the machine can do",
     "linalg": "Dense linear algebra",
     "ease": "EASE",
+    "slim": "SLIM and item-to-item",
     "topk": "Top-k",
     "import": "Import time and installed size",
 }
@@ -104,7 +105,8 @@ def table(rows: list[Row]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(rows, key=lambda r: (*order(r), not r["ours"], r.get("median_ms", float("inf")))):
-        cells = [row["case"], f"**{row['name']}**" if row["ours"] else row["name"]]
+        name = row["name"] + (f", objective {row['objective']:.10g}" if "objective" in row else "")
+        cells = [row["case"], f"**{name}**" if row["ours"] else name]
         cells += [row["shape"], row["dtype"], row["threads"]]
         if "median_ms" not in row:
             cells += [row["status"], *[""] * 6]

@@ -173,6 +173,17 @@ def test_ease(bench, session, function, dtype):
     assert all(r.get("status", "not installed") == "not installed" for r in rows)
 
 
+@pytest.mark.filterwarnings("ignore")  # of the peers, where they are installed
+@pytest.mark.parametrize(("function", "arguments"), [("fit", {"l1_ratio": 0.1}), ("neighbours", {})])
+def test_slim(bench, session, function, arguments):
+    session, rows = session
+    getattr(bench("bench_slim"), function)(session, "tiny", **arguments)
+    assert any(r["ours"] for r in rows)
+    assert all(r.get("status", "not installed") == "not installed" for r in rows)
+    installed = [r for r in rows if "status" not in r]
+    assert all("objective" in r for r in installed if function == "fit" and len(installed) > 1)
+
+
 @pytest.mark.parametrize("function", ["products", "solvers"])
 def test_linalg(bench, session, function):
     session, rows = session

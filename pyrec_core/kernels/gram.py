@@ -139,7 +139,7 @@ def denoising_weights(
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Weights of the linear denoising auto-encoder, all corruptions averaged out (Chen et al. 2012, eq. 5).
+    """Weights of the linear denoising auto-encoder, all corruptions averaged out (Chen et al. 2012, arXiv:1206.4683).
 
     The minimum over W and b of the expectation of ``|X - Z W - b|^2 + l2 |W|^2``, where Z is X with each element set to
     zero with probability ``dropout``. With ``q = 1 - dropout``, ``S = X.T @ X`` and sums m of the columns over the

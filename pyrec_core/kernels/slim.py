@@ -28,7 +28,7 @@ def slim_weights(
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Any, NDArray[np.int64]]:
-    """Item-item weights of SLIM from the Gram matrix (Ning & Karypis 2011, eq. 3).
+    """Item-item weights of SLIM from the Gram matrix (Ning & Karypis, ICDM 2011).
 
     The minimum of ``1/2 |X - X W|^2 + l2/2 |W|^2 + l1 |W|_1`` with a zero diagonal and, if ``positive``, ``W >= 0``.
     Each column is a problem of its own: coordinate descent on a working set of items, to which those are added

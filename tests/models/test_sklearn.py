@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from pyrec_core import EASE, Popularity
+from pyrec_core import EASE, SLIM, Popularity
 
 pytest.importorskip("sklearn")
 from sklearn.base import clone, is_classifier, is_regressor
@@ -111,12 +111,16 @@ class HiddenEASE(Hidden, EASE):
     pass
 
 
+class HiddenSLIM(Hidden, SLIM):
+    pass
+
+
 class HiddenPopularity(Hidden, Popularity):
     pass
 
 
 @pytest.mark.filterwarnings("ignore:Estimator Hidden.* does not inherit from:UserWarning")
-@pytest.mark.parametrize("model", [HiddenEASE(), HiddenPopularity()], ids=["EASE", "Popularity"])
+@pytest.mark.parametrize("model", [HiddenEASE(), HiddenSLIM(), HiddenPopularity()], ids=["EASE", "SLIM", "Popularity"])
 def test_models_pass_scikit_learns_own_suite(model):
     ours = "the kind of error and the words are ours: a wrong dtype is a TypeError"
     expected = dict.fromkeys(("check_complex_data", "check_dtype_object", "check_n_features_in_after_fitting"), ours)

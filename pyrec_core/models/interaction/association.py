@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._validation import Csr, check_choice, check_float
-from ._cooccurrence import neighbours
-from ._linear import LinearItemModel
+from ._cooccurrence import CooccurrenceModel
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AssociationRules(LinearItemModel):
+class AssociationRules(CooccurrenceModel):
     """Who has item i also has item j: an item scores the sum of the rules from the user's items to it.
 
     Rules are made of the users who have items, whatever the values. With ``n_ij`` users who have both items, ``n_i``
@@ -64,10 +63,8 @@ class AssociationRules(LinearItemModel):
 
     measure: str = "confidence"
     min_count: float = 1.0
-    n_neighbors: int | None = 50
-    dtype: str = "float32"
 
     def _fit(self, X: Csr, sample_weight: NDArray[np.float64] | None) -> dict[str, Any]:
         measure = check_choice("measure", self.measure, ("confidence", "lift", "llr", "count"))
         min_count = check_float("min_count", self.min_count, low=0)
-        return {"item_weights_": neighbours(self, X, measure, sample_weight, min_count)}
+        return {"item_weights_": self._neighbours(X, measure, sample_weight, min_count)}

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from ..._validation import Csr, check_choice
 from ...kernels.topk import sparse_top_k
-from ._cooccurrence import neighbours
-from ._linear import LinearItemModel
+from ._cooccurrence import CooccurrenceModel
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ItemToItem(LinearItemModel):
+class ItemToItem(CooccurrenceModel):
     """Similar items: an item scores the sum of its similarities to the items that the user has.
 
     Parameters
@@ -53,12 +52,10 @@ class ItemToItem(LinearItemModel):
     """
 
     similarity: str = "cosine"
-    n_neighbors: int | None = 50
-    dtype: str = "float32"
 
     def _fit(self, X: Csr, sample_weight: NDArray[np.float64] | None) -> dict[str, Any]:
         similarity = check_choice("similarity", self.similarity, ("cosine", "jaccard", "count"))
-        return {"item_weights_": neighbours(self, X, similarity, sample_weight).T.tocsr()}
+        return {"item_weights_": self._neighbours(X, similarity, sample_weight).T.tocsr()}
 
     def _similar_items(self, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
         # the neighbours of an item stand in its column: its row is where it serves as one

@@ -18,9 +18,9 @@ class MarginalizedDAE(LinearItemModel):
     """Linear denoising auto-encoder in closed form: the expectation over all ways to drop items, not a sample.
 
     Minimises the expectation of ``|X - Z W - b|_F^2 + l2 |W|_F^2``, where Z is X with each element dropped with
-    probability ``dropout``, over W and the constant b (eq. 5 of the paper, a ridge on all but the constant). What
-    an item says of itself is worth little where it may be missing, so W does not become the identity, and needs no
-    zero diagonal: on its off-diagonal part the noise acts as a penalty that grows with the popularity of an item.
+    probability ``dropout``, over W and the constant b (the paper's closed form, with a ridge on all but the
+    constant). An item that may be missing says little of itself, so W does not become the identity and needs no
+    zero diagonal; on the other weights the noise acts as a penalty that grows with the popularity of an item.
     A user with row x gets the scores ``x W + b``.
 
     Parameters

@@ -19,8 +19,8 @@ from ._linear import LinearItemModel, largest_per_item, percent
 class SLIM(LinearItemModel):
     """Sparse linear item-item model: an elastic net of each item on all others.
 
-    Minimises ``1/2 |X - X W|_F^2 + l2/2 |W|_F^2 + l1 |W|_1`` subject to ``diag(W) = 0`` and ``W >= 0`` (eq. 3 of
-    the paper) by coordinate descent on the Gram matrix ``X^T X``; a user with row x gets the scores ``x W``.
+    Minimises ``1/2 |X - X W|_F^2 + l2/2 |W|_F^2 + l1 |W|_1`` subject to ``diag(W) = 0`` and ``W >= 0`` by
+    coordinate descent on the Gram matrix ``X^T X``; a user with row x gets the scores ``x W``.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "best.hpp"
+#include "accumulate.hpp"
 
 namespace pyrec::cpu {
 namespace {
@@ -36,6 +37,20 @@ double value_of(Cooccurrence measure, double both, double i, double j, double to
     }
 }
 
+// sums (I) = the rows of all users of item i, added up in cache.
+template <class T, class Sum> void add_users(Sum* sums, Index i, const Csr<T>& X, const Csr<T>& by_item) {
+    std::fill_n(sums, X.cols, Sum(0));
+    for (Index e = by_item.indptr[i]; e < by_item.indptr[i + 1]; ++e) {
+        const Index from = X.indptr[by_item.indices[e]], to = X.indptr[by_item.indices[e] + 1];
+        // the lists are short and lie far apart: the start of a later one is fetched while this one is added
+        __builtin_prefetch(X.indices + X.indptr[by_item.indices[std::min(e + 8, by_item.indptr[i + 1] - 1)]]);
+        if constexpr (std::is_same_v<Sum, std::uint32_t>)
+            add_ones(sums, X.indices + from, X.indices + to);
+        else
+            add_scaled(sums, static_cast<double>(by_item.data[e]), X.indices + from, X.indices + to, X.data + from);
+    }
+}
+
 }  // namespace
 
 template <class T>
@@ -43,28 +58,29 @@ void cooccurrence_top_k(const Exec& ex, Id* out_items, T* out_values, Index n, I
                         Cooccurrence measure, const Csr<T>& X, const Csr<T>& by_item, const double* sizes, double total,
                         double least) {
     const Index I = X.cols;
+    const bool counts = all_ones(ex, X) && all_ones(ex, by_item);
     parallel_ranges(ex, n, 4, [=, &X, &by_item](Index begin, Index end) {
-        Scratch<double> sums(I);
         Scratch<Scored<T>> buffer(Best<T>::capacity(k));
-        for (Index row = begin; row < end; ++row) {
-            const Index i = first + row;
-            std::fill_n(sums.data(), I, 0.0);
-            for (Index e = by_item.indptr[i]; e < by_item.indptr[i + 1]; ++e) {
-                const Index u = by_item.indices[e];
-                const double x = static_cast<double>(by_item.data[e]);
-                for (Index f = X.indptr[u]; f < X.indptr[u + 1]; ++f)
-                    sums[X.indices[f]] += x * static_cast<double>(X.data[f]);
+        const auto rows = [&](auto* sums) {
+            for (Index row = begin; row < end; ++row) {
+                const Index i = first + row;
+                add_users(sums, i, X, by_item);
+                const Id self = static_cast<Id>(i);
+                Best<T> best;
+                best.start(buffer.data(), k, &self, &self + 1);
+                for (Index j = 0; j < I; ++j) {
+                    const double both = static_cast<double>(sums[j]);
+                    if (both == 0.0 || both < least) continue;
+                    const T value = static_cast<T>(value_of(measure, both, sizes[i], sizes[j], total));
+                    if (value > T(0) && !(value <= best.bar())) best.offer(value, static_cast<Id>(j));
+                }
+                best.finish(out_items + row * k, out_values + row * k);
             }
-            const Id self = static_cast<Id>(i);
-            Best<T> best;
-            best.start(buffer.data(), k, &self, &self + 1);
-            for (Index j = 0; j < I; ++j) {
-                if (sums[j] == 0.0 || sums[j] < least) continue;
-                const T value = static_cast<T>(value_of(measure, sums[j], sizes[i], sizes[j], total));
-                if (value > T(0) && !(value <= best.bar())) best.offer(value, static_cast<Id>(j));
-            }
-            best.finish(out_items + row * k, out_values + row * k);
-        }
+        };
+        if (counts)
+            rows(Scratch<std::uint32_t>(I).data());
+        else
+            rows(Scratch<double>(I).data());
     });
 }
 

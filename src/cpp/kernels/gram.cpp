@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "accumulate.hpp"
 #include "tiles.hpp"
 
 namespace pyrec::cpu {
@@ -47,23 +48,6 @@ template <class T> void sort_by_item(const Exec& ex, const Csr<T>& X, Index* at,
     });
 }
 
-// sum[j] += 1 for the ids of one user. They are distinct, so eight at a time do not wait for one another.
-void add_ones(std::uint32_t* sum, const Id* j, const Id* end) {
-    for (; end - j >= 8; j += 8) {
-        ++sum[j[0]], ++sum[j[1]], ++sum[j[2]], ++sum[j[3]];
-        ++sum[j[4]], ++sum[j[5]], ++sum[j[6]], ++sum[j[7]];
-    }
-    for (; j < end; ++j) ++sum[*j];
-}
-
-template <class T> void add_scaled(double* sum, double scale, const Id* j, const Id* end, const T* x) {
-    for (; end - j >= 4; j += 4, x += 4) {
-        const double a = scale * x[0], b = scale * x[1], c = scale * x[2], d = scale * x[3];
-        sum[j[0]] += a, sum[j[1]] += b, sum[j[2]] += c, sum[j[3]] += d;
-    }
-    for (; j < end; ++j, ++x) sum[*j] += scale * *x;
-}
-
 // Row i of the upper triangle: the rows of all users of item i, from item i on, added up in cache.
 template <class T, class Sum>
 void gram_row(T* row, Sum* sum, Index i, const Csr<T>& X, const T* weights, const ByItem& by) {
@@ -83,17 +67,6 @@ void gram_row(T* row, Sum* sum, Index i, const Csr<T>& X, const T* weights, cons
         }
     }
     for (Index j = i; j < X.cols; ++j) row[j] = static_cast<T>(sum[j]);
-}
-
-template <class T> bool all_ones(const Exec& ex, const Csr<T>& X) {
-    constexpr Index grain = 1 << 16;
-    Scratch<char> ones(ceil_div(X.nnz(), grain));
-    parallel_ranges(ex, X.nnz(), grain, [&](Index begin, Index end) {
-        bool same = true;
-        for (Index k = begin; k < end; ++k) same &= X.data[k] == T(1);
-        ones[begin / grain] = same;
-    });
-    return std::all_of(ones.data(), ones.data() + ceil_div(X.nnz(), grain), [](char c) { return c != 0; });
 }
 
 }  // namespace

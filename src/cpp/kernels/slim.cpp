@@ -1,8 +1,10 @@
 #include "slim.hpp"
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <thread>
 
 #include "best.hpp"
 
@@ -64,10 +66,34 @@ template <class T> T sweep(const Subproblem<T>& s, const Penalty<T>& penalty, co
     return worst;
 }
 
+// Lets the user stop a column of so many weights that it takes seconds. Only the calling thread may ask for signals;
+// the others learn it from it.
+class Patience {
+  public:
+    explicit Patience(const Exec& ex) : ex_(ex), caller_(std::this_thread::get_id()) {}
+
+    // Throws Interrupted if the user wants to stop; looks once in a while, by the work of the thread since the last
+    // look.
+    void after(Index operations, Index& since) {
+        constexpr Index enough = Index{1} << 24;  // some milliseconds
+        if ((since += operations) < enough) return;
+        since = 0;
+        if (ex_.stop && std::this_thread::get_id() == caller_ && ex_.stop()) stopped_ = true;
+        if (stopped_) throw Interrupted{};
+    }
+
+  private:
+    const Exec& ex_;
+    const std::thread::id caller_;
+    std::atomic<bool> stopped_{false};
+};
+
 // Sweeps over the weights that are not zero or should not be, until no condition fails by more than `target`. Returns
 // the number of sweeps, at most `budget`. list (n + 1) is scratch.
 template <class T>
-Index descend(const Subproblem<T>& s, const Penalty<T>& penalty, T target, Index budget, Index* list) {
+Index descend(const Subproblem<T>& s, const Penalty<T>& penalty, T target, Index budget, Index* list,
+              Patience& patience) {
+    Index since = 0;
     Index sweeps = 0;
     while (sweeps < budget) {
         Index m = 0;
@@ -82,6 +108,7 @@ Index descend(const Subproblem<T>& s, const Penalty<T>& penalty, T target, Index
         list[m] = list[0];
         do {
             ++sweeps;
+            patience.after(m * s.stride, since);
         } while (sweep(s, penalty, list, m) > target / 2 && sweeps < budget);
     }
     return sweeps;
@@ -113,7 +140,7 @@ template <class T> class Column {
           values_(largest_),
           buffer_(Best<T>::capacity(largest_)) {}
 
-    void solve(const SlimProblem& problem) {
+    void solve(const SlimProblem& problem, Patience& patience) {
         const T* g = gram_ + j_ * I_;
         T scale = 0;
         for (Index i = 0; i < I_; ++i) scale = i == j_ ? scale : std::max(scale, std::abs(g[i]));
@@ -134,7 +161,7 @@ template <class T> class Column {
                 .inverse = inverse_.data(),
                 .fixed = whole_ ? j_ : -1,
             };
-            sweeps_ += descend(s, penalty_, allowed / 2, problem.max_sweeps - sweeps_, list_.data());
+            sweeps_ += descend(s, penalty_, allowed / 2, problem.max_sweeps - sweeps_, list_.data(), patience);
             subtract_weighted_rows();
         }
     }
@@ -275,11 +302,12 @@ void slim_columns(const Exec& ex, const SlimColumns<T>& out, const T* gram, Inde
                   const Index* candidate_indptr, const Id* candidate_ids) {
     const T l1 = static_cast<T>(problem.l1);
     const Penalty<T> penalty{l1, static_cast<T>(problem.l2), problem.positive ? kInfinity<T> : l1};
+    Patience patience(ex);
     parallel_for(ex, out.columns, 1, [&](Index c) {
         const Id* begin = candidate_indptr ? candidate_ids + candidate_indptr[c] : nullptr;
         const Id* end = candidate_indptr ? candidate_ids + candidate_indptr[c + 1] : nullptr;
         Column<T> column(gram, I, penalty, out.first + c, begin, end);
-        column.solve(problem);
+        column.solve(problem, patience);
         column.write(out, c);
     });
 }

@@ -5,7 +5,7 @@
 namespace pyrec::PYREC_BACKEND {
 
 // What to minimise, and how well: 1/2 |X - X W|^2 + l2/2 |W|^2 + l1 |W|_1 with diag W = 0 and, if positive, W >= 0.
-// Ning & Karypis 2011, "SLIM: Sparse Linear Methods for Top-N Recommender Systems", eq. 3.
+// Ning & Karypis 2011, "SLIM: Sparse Linear Methods for Top-N Recommender Systems".
 struct SlimProblem {
     double l1, l2;
     bool positive;
