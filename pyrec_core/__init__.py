@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from ._interactions import Interactions
     from ._sessions import Sessions
     from .evaluation import evaluate
-    from .models import EASE, Popularity, load
+    from .models import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity, load
 
 _HOME = {
     "EASE": ".models",
+    "SLIM": ".models",
+    "AssociationRules": ".models",
+    "ItemToItem": ".models",
+    "MarginalizedDAE": ".models",
     "Popularity": ".models",
     "load": ".models",
     "evaluate": ".evaluation",
@@ -34,9 +38,13 @@ _HOME = {
 
 __all__ = [
     "EASE",
+    "SLIM",
+    "AssociationRules",
     "ConvergenceWarning",
     "Features",
     "Interactions",
+    "ItemToItem",
+    "MarginalizedDAE",
     "NotEnoughMemoryError",
     "NotFittedError",
     "Popularity",

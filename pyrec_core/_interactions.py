@@ -1,6 +1,7 @@
 """A log of interactions between users and items, as parallel arrays with dense ids."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,15 +17,19 @@ from ._columns import (
     check_values,
     check_vocabulary,
     number_ids,
+    sort_pairs,
 )
+from ._frames import Frame
 from ._validation import check_bool, check_choice, check_float
+
+_DUPLICATES = ("sum", "last", "error")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Interactions:
     """Who did what with which item, when: one row per event.
 
-    `Interactions.from_arrays` makes one from external ids (numbers or strings).
+    `Interactions.from_frame` makes one from a table, `Interactions.from_arrays` from columns of external ids.
 
     Parameters
     ----------
@@ -34,8 +39,8 @@ class Interactions:
         Rating, count or weight of each event, finite. Stored as float32; 1 where not given.
     time : integers or float (n,), optional
         Any clock, finite. Stored as int64 or float64.
-    user_ids, item_ids : array (n_users,) and (n_items,), optional
-        The external id of each dense id; None: the dense ids are the ids.
+    user_ids, item_ids : integers or strings (n_users,) and (n_items,), optional
+        The external id of each dense id, all different; None: the dense ids are the ids.
     n_users, n_items : int, optional
         Sizes, where users or items without an event shall count. Default (0): the number of external ids,
         else the largest dense id + 1.
@@ -49,7 +54,7 @@ class Interactions:
     TypeError
         Ids that are not integers, values that are not numbers.
     ValueError
-        Lengths that differ, negative ids, ids beyond the sizes, NaN or infinity.
+        Lengths that differ, negative ids, ids beyond the sizes, external ids given twice, NaN or infinity.
 
     Examples
     --------
@@ -122,6 +127,68 @@ class Interactions:
         item_ids, items = number_ids(check_external("item", item))
         return cls(users, items, value, time, user_ids, item_ids)  # type: ignore[arg-type]
 
+    @classmethod
+    def from_frame(
+        cls,
+        df: Any,
+        *,
+        user: Hashable,
+        item: Hashable,
+        value: Hashable | None = None,
+        time: Hashable | None = None,
+        duplicates: str | None = "sum",
+    ) -> Self:
+        """Make interactions from a table with one row per event. Needs the extra ``frames``.
+
+        Parameters
+        ----------
+        df : pandas, Polars or Arrow table
+            Of a lazy one these columns are collected.
+        user, item : str
+            Names of the columns of external ids: integers, strings or categories of them, none missing. Dense ids
+            follow their sorted order; if they are 0..n-1 already, ``user_ids`` and ``item_ids`` are None.
+        value : str, optional
+            Name of a column of numbers, none missing. Without it each event counts 1.
+        time : str, optional
+            Name of a column of numbers, dates or datetimes, none missing. Datetimes become int64 nanoseconds since
+            1970, in UTC.
+        duplicates : {"sum", "last", "error"} or None
+            What becomes of a pair with several events: one event with the sum of their values (added in float64)
+            and the latest time; the latest one (by time; where that is missing or equal, by row); or a
+            ``ValueError``. What is left is one event a pair, sorted by user and item. None: all events stay.
+
+        Raises
+        ------
+        ImportError
+            narwhals is not installed.
+        TypeError
+            ``df`` is no table, or a column of the wrong dtype (float ids often come from missing ones).
+        ValueError
+            A column that does not exist, missing entries, infinity, an empty string as an id; duplicates, if they
+            are an error.
+
+        Examples
+        --------
+        >>> import polars as pl
+        >>> from pyrec_core import Interactions
+        >>> plays = pl.DataFrame({"who": ["ann", "bob", "ann"], "song": ["x", "x", "x"], "n": [2, 5, 3]})
+        >>> data = Interactions.from_frame(plays, user="who", item="song", value="n")
+        >>> data.user_ids[data.user], data.value
+        (array(['ann', 'bob'], dtype='<U3'), array([5., 5.], dtype=float32))
+        """
+        if duplicates is not None:
+            check_choice("duplicates", duplicates, _DUPLICATES)
+        frame = Frame(df, {"user": user, "item": item, "value": value, "time": time})
+        (user_ids, users), (item_ids, items) = frame.ids("user"), frame.ids("item")
+        when = None if time is None else frame.time("time")
+        numbers = np.ones(len(users), np.float32) if value is None else frame.numbers("value")
+        log = cls(users, items, numbers, when, user_ids, item_ids)  # type: ignore[arg-type]
+        if duplicates is None:
+            return log
+        event, merged = log._merge(duplicates, numbers, by_time=True)
+        when = None if log.time is None else log.time[event]
+        return replace(log, user=log.user[event], item=log.item[event], value=merged, time=when)
+
     @property
     def shape(self) -> tuple[int, int]:
         """The pair (n_users, n_items)."""
@@ -171,43 +238,41 @@ class Interactions:
         (array([[5.]], dtype=float32), array([[3.]], dtype=float32))
         """
         binary = check_bool("binary", binary)
-        check_choice("duplicates", duplicates, ("sum", "last", "error"))
-        first, order = self._pairs(by_time=duplicates == "last")
-        if duplicates == "error" and len(first) < len(self):
-            again = order[np.setdiff1d(np.arange(len(order)), first)[0]]
-            raise ValueError(
-                f"duplicates must not occur, got {len(self) - len(first)} "
-                f"(first: user {self.user[again]}, item {self.item[again]})"
-            )
-        value = self._merged(first, order, duplicates)
-        keep = np.ones(len(first), bool)
+        check_choice("duplicates", duplicates, _DUPLICATES)
+        event, value = self._merge(duplicates, self.value, by_time=duplicates == "last")
+        keep = np.ones(len(event), bool)
         if min_value is not None:
             keep &= value >= np.float32(check_float("min_value", min_value))
         if not binary:
             keep &= value != 0
-        pair = order[first[keep]]
-        data = np.ones(len(pair), np.float32) if binary else value[keep]
+        event = event[keep]
+        data = np.ones(len(event), np.float32) if binary else value[keep]
         indptr = np.zeros(self.n_users + 1, np.int64)
-        np.cumsum(np.bincount(self.user[pair], minlength=self.n_users), out=indptr[1:])
-        X = sp.csr_array((data, self.item[pair], indptr), shape=self.shape)
+        np.cumsum(np.bincount(self.user[event], minlength=self.n_users), out=indptr[1:])
+        X = sp.csr_array((data, self.item[event], indptr), shape=self.shape)
         X.has_canonical_format = True
         return X
 
-    def _merged(self, first: NDArray[np.int64], order: NDArray[np.int64], duplicates: str) -> NDArray[np.float32]:
-        if not len(order):
-            return self.value
-        if duplicates == "last":
-            last = order[np.append(first[1:], len(order)) - 1]
-            value: NDArray[np.float32] = self.value[last]
-            return value
-        return check_values(np.add.reduceat(self.value[order], first, dtype=np.float64), len(first))
+    def _merge(
+        self, duplicates: str, value: NDArray[Any], by_time: bool
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the last event of each pair, sorted by user and item, and the merged value of the pair."""
+        first, order = self._pairs(by_time)
+        last = order[np.append(first[1:], len(order)) - 1] if len(order) else order
+        if duplicates == "error" and len(last) < len(self):
+            again = order[np.setdiff1d(np.arange(len(order)), first)[0]]
+            user, item = _id_of(self.user_ids, self.user[again]), _id_of(self.item_ids, self.item[again])
+            raise ValueError(
+                f"duplicates must not occur, got {len(self) - len(last)} (first: user {user!r}, item {item!r})"
+            )
+        if duplicates == "last" or len(last) == len(self):
+            return last, value[last].astype(np.float32, copy=False)
+        return last, check_values(np.add.reduceat(value[order], first, dtype=np.float64), len(first))
 
     def _pairs(self, by_time: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where each distinct (user, item) starts in the sorted events, and the sorting order."""
-        key = self.user.astype(np.int64) * self.n_items + self.item
-        if by_time and self.time is not None:
-            order = np.lexsort((self.time, key))
-        else:
-            order = np.argsort(key, kind="stable")
-        key = key[order]
-        return np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)]), order
+        return sort_pairs(self.user, self.item, self.shape, self.time if by_time else None)
+
+
+def _id_of(ids: NDArray[Any] | None, dense: np.int32) -> int | str:
+    return int(dense) if ids is None else ids[[dense]].tolist()[0]

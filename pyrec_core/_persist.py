@@ -1,6 +1,7 @@
 """Model files: one uncompressed ``.npz`` container with a JSON header. Nothing is ever pickled.
 
-``numpy.load`` opens such a file too. Every array starts at a multiple of 64 bytes, so that it can be mapped.
+``numpy.load`` opens such a file too. Every array starts at a multiple of 64 bytes, so that it can be mapped. Strings of
+variable width, which no ``.npy`` file can hold, are two arrays: all of them in UTF-8, and where each one ends.
 """
 
 import json
@@ -10,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from importlib.metadata import version
+from itertools import pairwise
 from secrets import token_hex
 from typing import Any, BinaryIO
 
@@ -40,7 +42,7 @@ def save(path: str | os.PathLike[str], header: Mapping[str, Any], arrays: Mappin
         JSON values, tuples and NumPy scalars. Format, its version, the package's version and the names of the
         arrays are added.
     arrays : mapping of str to numpy.ndarray
-        Any dtype but object.
+        Any dtype but object; of ``StringDType`` 1-D arrays without missing strings.
 
     Raises
     ------
@@ -48,11 +50,14 @@ def save(path: str | os.PathLike[str], header: Mapping[str, Any], arrays: Mappin
         A header value or an array that the format cannot hold.
     """
     path = os.fspath(path)
+    texts = [name for name, array in arrays.items() if array.dtype.kind == "T"]
+    arrays = {part: plain for name, array in arrays.items() for part, plain in _plain(name, array).items()}
     whole = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "package_version": version("pyrec_core"),
         "arrays": sorted(arrays),
+        **({"texts": texts} if texts else {}),
         **header,
     }
     text = json.dumps(_encode(whole), indent=1).encode()
@@ -112,9 +117,11 @@ def load(path: str | os.PathLike[str], mmap: bool = False) -> tuple[dict[str, An
                     raise _FileError(f"path must name a complete file, got {path!r}, which lacks {names}")
                 found = {name: members[f"{name}.npy"] for name in header["arrays"]}
                 arrays = {name: _read_array(archive, file, info, mmap) for name, info in found.items()}
+                for name in header.pop("texts", ()):
+                    arrays[name] = _text(arrays.pop(f"{name}.utf8"), arrays.pop(f"{name}.ends"))
         except _FileError as error:
             raise ValueError(str(error)) from None
-        except (*_ZIP_ERRORS, ValueError) as error:
+        except (*_ZIP_ERRORS, ValueError, KeyError) as error:
             message = f"path must name a whole file, got {path!r}, which is truncated or damaged: {error}"
             raise ValueError(message) from None
     return header, arrays
@@ -161,6 +168,27 @@ def _decode(value: Any) -> Any:
             return tuple(_decode(item) for item in value["__tuple__"])
         return {key: _decode(item) for key, item in value.items()}
     return [_decode(item) for item in value] if isinstance(value, list) else value
+
+
+def _plain(name: str, array: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Return the arrays that are written for one array: strings of variable width become two."""
+    if array.dtype.kind != "T":
+        return {name: array}
+    strings = array.tolist()
+    if array.ndim != 1 or not all(isinstance(string, str) for string in strings):
+        raise TypeError(f"{name} must be 1-D without missing strings to be saved, got shape {array.shape}")
+    encoded = [string.encode() for string in strings]
+    ends = np.cumsum([len(string) for string in encoded], dtype=np.int64)
+    return {f"{name}.utf8": np.frombuffer(b"".join(encoded), np.uint8), f"{name}.ends": ends}
+
+
+def _text(utf8: NDArray[np.uint8], ends: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the strings that `_plain` took apart; damage ends in other strings or a ``ValueError``."""
+    whole, bounds = utf8.tobytes(), [0, *ends.tolist()]
+    if bounds != sorted(bounds) or bounds[-1] != len(whole):
+        raise ValueError("strings do not end where they should")
+    strings = [whole[start:stop].decode() for start, stop in pairwise(bounds)]
+    return np.array(strings, np.dtypes.StringDType())
 
 
 def _write_array(archive: zipfile.ZipFile, file: BinaryIO, name: str, array: NDArray[Any]) -> None:

@@ -1,5 +1,6 @@
 """Sessions: sequences of items, end to end, with dense ids."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from ._columns import (
     check_vocabulary,
     number_ids,
 )
+from ._frames import Frame
 from ._validation import check_ids, check_integers
 
 
@@ -23,7 +25,7 @@ from ._validation import check_ids, check_integers
 class Sessions:
     """Who clicked what after what: session ``s`` is ``items[offsets[s]:offsets[s + 1]]``, in order of time.
 
-    `Sessions.from_arrays` makes them from one row per event.
+    `Sessions.from_frame` makes them from a table with one row per event, `Sessions.from_arrays` from its columns.
 
     Parameters
     ----------
@@ -33,8 +35,10 @@ class Sessions:
         Where each session begins; rises from 0 to n. Stored as int64. Sessions may be empty.
     time : integers or float (n,), optional
         The time of each event, finite, not falling inside a session. Stored as int64 or float64.
-    session_ids, item_ids : array (n_sessions,) and (n_items,), optional
-        The external id of each session and dense item id; None: the dense ids are the ids.
+    session_ids : integers or strings (n_sessions,), optional
+        The external id of each session; None: its position is the id. May repeat, as after `take`.
+    item_ids : integers or strings (n_items,), optional
+        The external id of each dense item id, all different; None: the dense ids are the ids.
     n_items : int, optional
         Size of the catalogue. Default (0): the number of external ids, else the largest dense id + 1.
 
@@ -47,8 +51,8 @@ class Sessions:
     TypeError
         Ids or offsets that are not integers.
     ValueError
-        Offsets that do not rise from 0 to n, lengths that differ, negative ids, ids beyond the catalogue, times
-        that fall inside a session, NaN or infinity.
+        Offsets that do not rise from 0 to n, lengths that differ, negative ids, ids beyond the catalogue, external
+        item ids given twice, times that fall inside a session, NaN or infinity.
 
     Examples
     --------
@@ -80,7 +84,7 @@ class Sessions:
             fields["time"] = check_time(self.time, len(items), "items")
             _check_order(fields["time"], offsets)
         if self.session_ids is not None:
-            fields["session_ids"] = check_vocabulary("session_ids", self.session_ids)
+            fields["session_ids"] = check_external("session_ids", self.session_ids)
             check_length("session_ids", fields["session_ids"], len(offsets) - 1, "offsets[1:]")
         if self.item_ids is not None:
             fields["item_ids"] = check_vocabulary("item_ids", self.item_ids)
@@ -115,6 +119,54 @@ class Sessions:
         session_ids, row = number_ids(check_external("session", session))
         item_ids, items = number_ids(check_external("item", item))
         check_length("item", items, len(row), "session")
+        return cls._from_events(row, items, time, session_ids, item_ids)
+
+    @classmethod
+    def from_frame(cls, df: Any, *, session: Hashable, item: Hashable, time: Hashable | None = None) -> Self:
+        """Make sessions from a table with one row per event. Needs the extra ``frames``.
+
+        Parameters
+        ----------
+        df : pandas, Polars or Arrow table
+            Of a lazy one these columns are collected.
+        session, item : str
+            Names of the columns of external ids: integers, strings or categories of them, none missing.
+        time : str, optional
+            Name of a column of numbers, dates or datetimes, none missing; datetimes become int64 nanoseconds since
+            1970, in UTC. Events of a session are sorted by it; where it is equal or not given they stay in the order
+            of the rows.
+
+        Raises
+        ------
+        ImportError
+            narwhals is not installed.
+        TypeError
+            ``df`` is no table, or a column of the wrong dtype (float ids often come from missing ones).
+        ValueError
+            A column that does not exist, missing entries, infinity, an empty string as an id.
+
+        Examples
+        --------
+        >>> import polars as pl
+        >>> from pyrec_core import Sessions
+        >>> clicks = pl.DataFrame({"visit": [7, 7, 3], "page": ["b", "a", "b"], "at": [2, 1, 5]})
+        >>> Sessions.from_frame(clicks, session="visit", item="page", time="at").items
+        array([1, 0, 1], dtype=int32)
+        """
+        frame = Frame(df, {"session": session, "item": item, "time": time})
+        (session_ids, row), (item_ids, items) = frame.ids("session"), frame.ids("item")
+        when = None if time is None else frame.time("time")
+        return cls._from_events(row, items, when, session_ids, item_ids)
+
+    @classmethod
+    def _from_events(
+        cls,
+        row: NDArray[np.int64],
+        items: NDArray[np.int64],
+        time: ArrayLike | None,
+        session_ids: NDArray[Any] | None,
+        item_ids: NDArray[Any] | None,
+    ) -> Self:
         when = None if time is None else check_time(time, len(row), "session")
         order = np.lexsort((row,) if when is None else (when, row))  # stable: rows keep their order
         offsets = np.zeros(int(row.max(initial=-1)) + 2, np.int64)

@@ -265,3 +265,37 @@ def _flatten(name: str, lists: Any) -> tuple[NDArray[np.int64], NDArray[np.int64
 def _check_ids(name: str, ids: NDArray[np.int64], low: int) -> None:
     if ids.size and (ids.min() < low or ids.max() > np.iinfo(np.int32).max):
         raise ValueError(f"{name} must hold item ids from {low} to 2**31 - 1, got {ids.min()} to {ids.max()}")
+
+
+# ---- metrics of lists, whatever is relevant
+
+
+def gini_of_counts(counts: NDArray[np.int64]) -> float:
+    """Return the Gini index of how often each item is recommended: 0 if all alike, near 1 if always the same few."""
+    n, total = len(counts), int(counts.sum())
+    if total == 0:
+        return float("nan")
+    share = np.sort(counts) / total
+    return float(1 - 2 * np.sum((n + 1 - np.arange(1, n + 1)) / n * share) + 1 / n)
+
+
+def novelty(ranked: NDArray[Any], item_users: NDArray[np.int64], n_users: int) -> NDArray[np.float64]:
+    """Return the mean of ``-log2(share of users who have the item)`` over each list; NaN for empty lists."""
+    surprise = -np.log2(np.maximum(item_users, 1) / n_users)
+    return _mean(np.where(ranked >= 0, surprise[ranked], 0.0).sum(axis=1), (ranked >= 0).sum(axis=1))
+
+
+def intra_list_diversity(ranked: NDArray[Any], item_features: Any) -> NDArray[np.float64]:
+    """Return the mean of 1 - cosine over the pairs of items of each list; NaN for lists of fewer than two items."""
+    features = np.asarray(item_features, np.float64)
+    norms = np.sqrt((features * features).sum(axis=1, keepdims=True))
+    unit = features / np.where(norms == 0, 1.0, norms)
+    own = np.where((ranked >= 0)[:, :, None], unit[ranked], 0.0)
+    n, total = (ranked >= 0).sum(axis=1), own.sum(axis=1)
+    pairs = n * (n - 1) / 2
+    cosines = ((total * total).sum(axis=1) - (own * own).sum(axis=(1, 2))) / 2
+    return 1 - _mean(cosines, pairs)
+
+
+def _mean(total: NDArray[np.float64], n: NDArray[Any]) -> NDArray[np.float64]:
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)

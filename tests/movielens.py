@@ -7,19 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from files import real
+
+from pyrec_core.datasets import load_movielens, load_ncf
 
 N_NEGATIVES = 99
 
 
-def load(name):
+def folder_of(name):
     folder = os.environ.get("PYREC_DATA")
     if not folder:
         pytest.skip("the environment variable PYREC_DATA does not name a folder of data sets")
-    path = Path(folder, name, f"{name}.npz")
-    if not path.exists():
-        pytest.skip(f"PYREC_DATA has no {name}/{name}.npz")
-    with np.load(path) as archive:
-        return dict(archive)
+    return real(Path(folder), name)
 
 
 def splitmix64(x):
@@ -37,24 +36,21 @@ def matrix(user, item, shape):
 @cache
 def ml100k_hash_split():
     """Training and test matrix: all ratings positive, test where a hash of the raw ids is 0 or 1 mod 10."""
-    data = load("ml-100k")
-    user, item = data["user"].astype(np.int64), data["item"].astype(np.int64)
-    test = splitmix64(65536 * user + item) % np.uint64(10) < 2
-    shape = (943, 1682)
-    return matrix(user[~test] - 1, item[~test] - 1, shape), matrix(user[test] - 1, item[test] - 1, shape)
+    data = load_movielens(folder_of("ml-100k"))
+    test = splitmix64(65536 * data.user_ids[data.user].astype(np.int64) + data.item_ids[data.item]) % np.uint64(10) < 2
+    return tuple(matrix(data.user[part], data.item[part], data.shape) for part in (~test, test))
 
 
 @cache
 def ml100k_leave_one_out():
     """Training matrix, test item (n,) and 99 negatives (n, 99): the last by time, ties the larger id."""
-    data = load("ml-100k")
-    user, item = data["user"].astype(np.int64) - 1, data["item"].astype(np.int64) - 1
-    order = np.lexsort((item, data["timestamp"], user))
-    user, item = user[order], item[order]
+    data = load_movielens(folder_of("ml-100k"))
+    order = np.lexsort((data.item, data.time, data.user))
+    user, item = data.user[order], data.item[order]
     last = np.append(user[1:] != user[:-1], True)
-    everything = matrix(user, item, (943, 1682)).toarray() > 0
+    everything = data.matrix().toarray() > 0
     negatives = np.array([_hash_negatives(u, seen) for u, seen in enumerate(everything)])
-    return matrix(user[~last], item[~last], (943, 1682)), item[last], negatives
+    return matrix(user[~last], item[~last], data.shape), item[last], negatives
 
 
 def _hash_negatives(user, seen):
@@ -66,9 +62,6 @@ def _hash_negatives(user, seen):
 
 @cache
 def ml1m_leave_one_out():
-    """Training matrix, test item (n,) and 99 negatives (n, 99) of each user, as published with NCF."""
-    data = load("ml-1m")
-    user, item = data["user"].astype(np.int64) - 1, data["item"].astype(np.int64)
-    test = data["ncf_test_item"].astype(np.int64)
-    keep = item != test[user]
-    return matrix(user[keep], item[keep], (6040, 3953)), test, data["ncf_test_negatives"].astype(np.int64)
+    """Training matrix, test item (n,) and 99 negatives (n, 99; -1 for none) of each user, as published with NCF."""
+    split = load_ncf(folder_of("ml-1m"))
+    return split.train, split.test.indices, split.negatives

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrec_core import Interactions
+from pyrec_core._columns import distinct, sort_pairs
 
 EVENTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 5), st.integers(-3, 3)), max_size=30)
 
@@ -103,6 +104,26 @@ def test_large_integer_ids_survive():
     np.testing.assert_array_equal(Interactions.from_arrays(big, big).item_ids, big)
 
 
+@given(ids=st.lists(st.integers(-40, 40) | st.integers(-(2**63), 2**63 - 1)))
+def test_integers_are_numbered_as_by_sorting(ids):
+    ids = np.array(ids, np.int64)
+    found = distinct(ids)
+    wanted = np.unique(ids, return_inverse=True)
+    np.testing.assert_array_equal(found.ids, wanted[0])
+    np.testing.assert_array_equal(found.place, wanted[1])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int64", "uint64"])
+def test_the_ends_of_a_dtype_are_ids(dtype):
+    ends = np.iinfo(dtype)
+    for ids in ([ends.max, ends.max - 2, ends.max], [ends.min, ends.min + 1], [ends.min, ends.max]):
+        column = np.array(ids, dtype)
+        found = distinct(column)
+        assert found.ids.dtype == column.dtype
+        np.testing.assert_array_equal(found.ids, sorted(set(ids)))
+        np.testing.assert_array_equal(found.ids[found.place], column)
+
+
 def test_dtypes_and_sizes():
     data = Interactions(np.array([0, 2], np.uint16), np.array([1, 0], np.int64), [1, 2], [3, 4])
     assert (data.user.dtype, data.item.dtype) == (np.int32, np.int32)
@@ -119,6 +140,13 @@ def test_dtypes_and_sizes():
 def test_datetime_becomes_nanoseconds():
     time = np.array(["1970-01-01T00:00:01", "1970-01-02"], "datetime64[s]")
     np.testing.assert_array_equal(Interactions([0, 0], [0, 1], time=time).time, [10**9, 86400 * 10**9])
+
+
+def test_times_that_nanoseconds_cannot_hold_are_refused():
+    time = np.array(["2020-01-01", "1500-01-01"], "datetime64[D]")
+    with pytest.raises(ValueError, match="time must lie in the years 1678 to 2261, got 1500-01-01 at position 1"):
+        Interactions([0, 0], [0, 1], time=time)
+    assert Interactions([0], [0], time=np.array([1500], "datetime64[ps]")).time == 1
 
 
 def test_repr_names_sizes_and_ranges():
@@ -154,6 +182,12 @@ def test_is_frozen():
         (([0], [0], None, ["1"]), TypeError, "time must be numbers or datetime64, got <U1"),
         (([0, 3], [0, 0], None, None, ["a", "b"]), ValueError, "user_ids must have > 3 entries.*got 2"),
         (([0], [0], None, None, None, [["a"]]), ValueError, "item_ids must be 1-D"),
+        (([0], [0], None, None, None, [0.5]), TypeError, "item_ids must hold integers or strings, got float64"),
+        (
+            ([0], [0], None, None, ["b", "a", "b", "a"]),
+            ValueError,
+            "user_ids must be distinct, got 2 more than once: 'a', 'b'",
+        ),
         (
             ([0, 3], [0, 0], None, None, None, None, 3),
             ValueError,
@@ -189,6 +223,13 @@ def test_bad_arrays_are_refused(arguments, error, message):
         (["a", ""], ValueError, "user must not hold empty strings, got one at position 1"),
         ([["a", "b"]], ValueError, "user must be 1-D"),
         ([True, False], TypeError, "user must hold integers or strings, got bool"),
+        ([1, "a"], TypeError, "user must hold integers or strings throughout, got int, str"),
+        ([2**70, 1], ValueError, "user must hold integers of 64 bits, got a larger one"),
+        (
+            np.array(["a", None], np.dtypes.StringDType(na_object=None)),
+            TypeError,
+            "user must hold integers or strings throughout, got NoneType, str",
+        ),
     ],
 )
 def test_bad_external_ids_are_refused(user, error, message):
@@ -223,3 +264,19 @@ def test_matrix_changes_nothing():
     Interactions(*arrays).matrix(min_value=2, duplicates="last")
     for array, copied in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copied)
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 40), with_time=st.booleans())
+def test_pairs_are_sorted_alike_in_small_and_in_huge_catalogues(seed, n, with_time):
+    rng = np.random.default_rng(seed)
+    user, item = rng.integers(0, 5, n).astype(np.int32), rng.integers(0, 6, n).astype(np.int32)
+    time = rng.integers(0, 3, n) if with_time else None
+
+    def key(at):
+        return user[at], item[at], time[at] if with_time else 0, at
+
+    order = sorted(range(n), key=key)
+    first = [at for at in range(n) if at == 0 or key(order[at])[:2] != key(order[at - 1])[:2]]
+    for shape in ((5, 6), (5, 2**31 - 1), (2**31 - 1, 6)):  # counting sort where it pays, else a sort of keys
+        found = sort_pairs(user, item, shape, time)
+        assert [array.tolist() for array in found] == [first, order]

@@ -118,6 +118,41 @@ def test_save_refuses_object_arrays(path):
     assert os.listdir(path.parent) == []
 
 
+@pytest.mark.parametrize("strings", [[], [""], ["a", "", "é", "x" * 70, "日本"]])
+def test_strings_of_variable_width_come_back(path, strings):
+    array = np.array(strings, np.dtypes.StringDType())
+    for mmap in (False, True):
+        save(path, {"n": 1}, {"ids_": array, "a_": np.ones(2)})
+        header, arrays = load(path, mmap)
+        assert arrays.keys() == {"ids_", "a_"}
+        assert arrays["ids_"].dtype == array.dtype
+        assert arrays["ids_"].tolist() == strings
+        assert "texts" not in header
+
+
+@pytest.mark.parametrize("array", [np.array([["a"]], "T"), np.array([None], np.dtypes.StringDType(na_object=None))])
+def test_save_refuses_other_strings_of_variable_width(path, array):
+    with pytest.raises(TypeError, match=r"ids_ must be 1-D without missing strings to be saved, got shape"):
+        save(path, {}, {"ids_": array})
+    assert os.listdir(path.parent) == []
+
+
+@pytest.mark.parametrize("ends", [[2, 1, 3], [1, 2, 2], [1, 2, 4], [-1, 2, 3], []])
+def test_load_refuses_strings_that_end_elsewhere(path, ends):
+    utf8, ends = np.frombuffer(b"abc", np.uint8), np.array(ends, np.int64)
+    save(path, {"texts": ["ids_"]}, {"ids_.utf8": utf8, "ids_.ends": ends})
+    with pytest.raises(ValueError, match="truncated or damaged: strings do not end where they should"):
+        load(path)
+
+
+def test_load_refuses_strings_that_are_no_text_or_not_there(path):
+    parts = {"ids_.utf8": np.array([0xFF], np.uint8), "ids_.ends": np.array([1])}
+    for arrays in (parts, {"ids_.utf8": parts["ids_.utf8"]}):
+        save(path, {"texts": ["ids_"]}, arrays)
+        with pytest.raises(ValueError, match="truncated or damaged"):
+            load(path)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 @pytest.mark.parametrize("step", ["_write_array", "os.fsync", "os.replace"])
 def test_an_interrupted_save_keeps_the_old_file(path, monkeypatch, error, step):

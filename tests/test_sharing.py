@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from pyrec_core._sharing import require_shareable
+from pyrec_core.testing._sharing import require_shareable
 
 
 class Counter:

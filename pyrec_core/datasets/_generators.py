@@ -1,18 +1,13 @@
 """Interactions made up from a seed: they can be learned, and what is to be learned is known."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._interactions import Interactions
 from .._random import RandomState, seed_of, stream
 from .._validation import check_float, check_int
+from ._draws import activity, blocks, log_popularity, take_largest, times
 
-_BLOCK_ELEMENTS = 2**21  # of a users x items table, made at one time
-_POPULARITY = 0.8  # exponent of the law of Zipf
 _AFFINITY = 2.0  # standard deviation of what factors add to the log-odds of an item
-_ACTIVITY = 0.7  # standard deviation of the logarithm of a user's number of items
-_DAY = 86_400
-_YEAR = 365 * _DAY
 
 
 def make_implicit(
@@ -58,25 +53,22 @@ def make_implicit(
     seed = seed_of(random_state)
 
     rng = stream(seed, "make-implicit-items")
-    log_popularity = -_POPULARITY * np.log(1.0 + rng.permutation(n_items))
+    popularity = log_popularity(rng, n_items)
     item_factors = rng.normal(0.0, _AFFINITY / np.sqrt(n_factors), (n_factors, n_items))
     rng = stream(seed, "make-implicit-users")
     user_factors = rng.normal(size=(n_factors, n_users))
-    activity = rng.lognormal(np.log(mean) - _ACTIVITY**2 / 2, _ACTIVITY, n_users)
-    n_taken = np.clip(np.rint(activity), min(2, n_items), n_items).astype(np.int64)
+    n_taken = activity(rng, mean, n_users, n_items)
 
     rng = stream(seed, "make-implicit-choices")
     taken = []
-    for first, last in _user_blocks(n_users, n_items):
-        # the largest of log-weight + Gumbel noise, in falling order, are draws without replacement (Yellott 1977)
-        utility = log_popularity + rng.gumbel(size=(last - first, n_items))
+    for first, last in blocks(n_users, n_items):
+        utility = popularity + rng.gumbel(size=(last - first, n_items))
         for p, q in zip(user_factors[:, first:last], item_factors, strict=True):
             utility += p[:, None] * q  # not a BLAS product: the same bits on each machine
-        order = np.argsort(-utility, axis=1, kind="stable")
-        taken.append(order[np.arange(n_items) < n_taken[first:last, None]])
+        taken.append(take_largest(utility, n_taken[first:last]))
     user = np.repeat(np.arange(n_users, dtype=np.int32), n_taken)
-    item = np.concatenate(taken).astype(np.int32)
-    return Interactions(user, item, time=_times(seed, n_taken), n_users=n_users, n_items=n_items)
+    time = times(seed, "make-implicit-times", n_taken)
+    return Interactions(user, np.concatenate(taken), time=time, n_users=n_users, n_items=n_items)
 
 
 def make_blocks(
@@ -117,25 +109,9 @@ def make_blocks(
     rng = stream(seed_of(random_state), "make-blocks")
     item_block = np.arange(n_items) % n_blocks
     users, items = [], []
-    for first, last in _user_blocks(n_users, n_items):
+    for first, last in blocks(n_users, n_items):
         same = (np.arange(first, last) % n_blocks)[:, None] == item_block
         user, item = np.nonzero(rng.random(same.shape) < np.where(same, inside, outside))
         users.append((user + first).astype(np.int32))
         items.append(item.astype(np.int32))
     return Interactions(np.concatenate(users), np.concatenate(items), n_users=n_users, n_items=n_items)
-
-
-def _user_blocks(n_users: int, n_items: int) -> list[tuple[int, int]]:
-    size = max(1, _BLOCK_ELEMENTS // n_items)
-    return [(first, min(first + size, n_users)) for first in range(0, n_users, size)]
-
-
-def _times(seed: int, n_taken: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return rising times: each user comes at some moment of a year, then every two days or so."""
-    rng = stream(seed, "make-implicit-times")
-    gaps = 1 + rng.exponential(2 * _DAY, n_taken.sum()).astype(np.int64)
-    ends: NDArray[np.int64] = np.cumsum(gaps)
-    before = np.append(0, ends[np.cumsum(n_taken)[:-1] - 1])
-    start = rng.integers(0, _YEAR, len(n_taken))
-    shift: NDArray[np.int64] = np.repeat(start - before, n_taken)
-    return ends + shift

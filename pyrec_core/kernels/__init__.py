@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import gram, interaction, linalg, random, topk
 
-__all__ = ["gram", "interaction", "linalg", "random", "topk"]
+__all__ = ["cooccurrence", "gram", "interaction", "linalg", "random", "ranking", "slim", "topk"]
 
 
 def __getattr__(name: str) -> ModuleType:

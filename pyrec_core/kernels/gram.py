@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .._backend import Array, check_threads, cpu
-from .._validation import as_array, check_bool, check_float, check_float_array, check_interactions
-from .linalg import Progress, _check_square, _invert_lower_half, cholesky_
+from .._validation import as_array, check_bool, check_float, check_float_array, check_interactions, check_like
+from .linalg import Progress, _check_square, _invert_lower_half, cholesky_, gemm, inverse_from_cholesky_
 
-__all__ = ["ease_weights", "gram"]
+__all__ = ["denoising_weights", "ease_weights", "gram"]
+
+_ROWS = 256  # of a matrix that are worked on in float64 at a time
 
 
 def gram(
@@ -124,6 +126,85 @@ def ease_weights(
     _invert_lower_half(a, n_threads, lambda share: report(share * 2 / 3))
     cpu().ease_from_inverse(check_threads(n_threads), a)
     return a
+
+
+def denoising_weights(
+    gram: Array,
+    sums: Array,
+    total: float,
+    dropout: float,
+    l2: float,
+    overwrite: bool = False,
+    *,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Weights of the linear denoising auto-encoder, all corruptions averaged out (Chen et al. 2012, eq. 5).
+
+    The minimum over W and b of the expectation of ``|X - Z W - b|^2 + l2 |W|^2``, where Z is X with each element set to
+    zero with probability ``dropout``. With ``q = 1 - dropout``, ``S = X.T @ X`` and sums m of the columns over the
+    ``total`` rows, ``Q = q^2 S + diag((q - q^2) S_ii + l2)`` and ``V = inverse(Q - q^2 m m^T / total)``:
+    ``W = (identity - V diag(c)) / q`` and ``b_j = c_j (m^T V)_j / total``, ``c_j = (q - q^2) S_jj + l2``.
+
+    Parameters
+    ----------
+    gram : float32 or float64 array (I, I)
+        ``S``, symmetric.
+    sums : array (I,) of the same dtype
+        ``m``, the sums of the columns of ``X`` (weighted like ``gram``).
+    total : float
+        The number of rows of ``X``, or the sum of their weights; > 0.
+    dropout : float
+        >= 0 and < 1.
+    l2 : float
+        Ridge penalty on W, not on b; >= 0.
+    overwrite : bool
+        Use the memory of ``gram`` (which must then be C-contiguous and writeable); it is spoiled if this fails or is
+        interrupted.
+    n_threads : int, optional
+    progress : callable, optional
+        Called with the share of the work done since the last call.
+
+    Returns
+    -------
+    W : array (I, I)
+        Row i is what having item i adds to the scores. The diagonal is not zero.
+    b : array (I,)
+
+    Raises
+    ------
+    ValueError
+        The matrix to invert is not positive definite, to the precision of its dtype.
+    """
+    l2, total = check_float("l2", l2, low=0.0), check_float("total", total, low=0.0, low_open=True)
+    dropout = check_float("dropout", dropout, low=0.0)
+    if dropout >= 1:
+        raise ValueError(f"dropout must be < 1, got {dropout}")
+    a = np.asarray(gram) if check_bool("overwrite", overwrite) else check_float_array("gram", gram, ndim=2)
+    if not overwrite and np.may_share_memory(a, gram):
+        a = a.copy()
+    n = _check_square("gram", a)
+    sums = check_like("sums", sums, (n,), a.dtype)
+    q = 1.0 - dropout
+    diagonal = np.einsum("ii->i", a)
+    own = q * dropout * diagonal.astype(np.float64) + l2
+    m = sums.astype(np.float64)
+    for rows in range(0, n, _ROWS):  # in float64, a few rows at a time
+        block = slice(rows, rows + _ROWS)
+        a[block] = q * q * (a[block] - m[block, None] * (m / total))
+    diagonal += own.astype(a.dtype)
+    if not np.isfinite(diagonal).all():
+        raise ValueError("gram and sums must be finite, got NaN or infinity")
+    report = progress or (lambda share: None)
+    try:
+        cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))
+    except ValueError as error:
+        raise ValueError(_not_definite(l2, str(error))) from None
+    inverse_from_cholesky_(a, n_threads=n_threads, progress=lambda share: report(share * 2 / 3))
+    b = gemm(sums[None], a, n_threads=n_threads)[0] * (own / total).astype(a.dtype)
+    a *= (-own / q).astype(a.dtype)
+    diagonal += a.dtype.type(1 / q)
+    return a, b
 
 
 def _not_definite(l2: float, why: str) -> str:

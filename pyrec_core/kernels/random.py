@@ -6,12 +6,12 @@ Philox4x32-10 (Salmon et al. 2011): the same numbers on any machine, SIMD level,
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._backend import check_threads, cpu
-from .._validation import check_choice, check_int
+from .._validation import check_choice, check_int, check_integers
 
-__all__ = ["PURPOSES", "integers", "uniform"]
+__all__ = ["PURPOSES", "integers", "uniform", "uniform_at"]
 
 # A stream's number is part of what a seed means: append only.
 PURPOSES = ("init", "shuffle", "negatives", "dropout", "noise", "split", "data")
@@ -24,6 +24,13 @@ def _stream(seed: int, purpose: str, epoch: int, first: int) -> tuple[int, int, 
         check_int("epoch", epoch, low=0, high=2**24 - 1),
         check_int("first", first, low=0, high=2**63 - 1),
     )
+
+
+def _float(dtype: DTypeLike) -> np.dtype[Any]:
+    dtype = np.dtype(dtype)
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"dtype must be float32 or float64, got {dtype}")
+    return dtype
 
 
 def uniform(
@@ -64,11 +71,50 @@ def uniform(
     >>> bool((whole[4:] == uniform(6, seed=7, purpose="noise", first=4)).all())
     True
     """
-    dtype = np.dtype(dtype)
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype}")
-    out = np.empty(check_int("n", n, low=0), dtype)
+    out = np.empty(check_int("n", n, low=0), _float(dtype))
     cpu().random_uniform(check_threads(n_threads), out, *_stream(seed, purpose, epoch, first))
+    return out
+
+
+def uniform_at(
+    positions: ArrayLike,
+    *,
+    seed: int,
+    purpose: str,
+    epoch: int = 0,
+    dtype: DTypeLike = np.float64,
+    n_threads: int | None = None,
+) -> NDArray[Any]:
+    """Elements of the stream of `uniform` at these positions.
+
+    What is drawn for one position does not depend on which others are asked for.
+
+    Parameters
+    ----------
+    positions : integers >= 0 (n,)
+        In any order, repeats allowed.
+    seed, purpose, epoch, dtype, n_threads
+        As in `uniform`.
+
+    Returns
+    -------
+    array (n,)
+
+    Examples
+    --------
+    >>> from pyrec_core.kernels.random import uniform, uniform_at
+    >>> whole = uniform(10, seed=7, purpose="split")
+    >>> bool((whole[[4, 1]] == uniform_at([4, 1], seed=7, purpose="split")).all())
+    True
+    """
+    at = check_integers("positions", positions)
+    if at.ndim != 1:
+        raise ValueError(f"positions must be 1-D, got shape {at.shape}")
+    if at.size and (at.min() < 0 or at.max() >= 2**63):
+        raise ValueError(f"positions must be in 0..2**63 - 1, got {at.min()} to {at.max()}")
+    at = np.ascontiguousarray(at, np.int64)
+    out = np.empty(len(at), _float(dtype))
+    cpu().random_uniform_at(check_threads(n_threads), out, at, *_stream(seed, purpose, epoch, 0)[:3])
     return out
 
 

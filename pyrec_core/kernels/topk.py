@@ -16,31 +16,17 @@ from numpy.typing import NDArray
 
 from .._backend import Array, check_threads, cpu
 from .._errors import PyrecWarning
-from .._validation import Csr, check_float_array, check_ids, check_int, check_interactions
+from .._validation import Csr, check_float_array, check_ids, check_int
+from ._arguments import Lists, factors, pattern, product
 
 __all__ = ["factor_top_k", "sparse_pair_scores", "sparse_top_k", "top_k"]
 
 TopK = tuple[NDArray[np.int32], NDArray[Any]]
-_Lists = tuple[NDArray[np.int64], NDArray[np.int32]] | None
 
 
-def _pattern(name: str, lists: Any, n: int, n_items: int) -> _Lists:
-    """Offsets and ascending ids of the stored entries of a sparse matrix (n, I)."""
-    if lists is None:
-        return None
-    if not isinstance(lists, Csr):
-        if not sp.issparse(lists):
-            raise TypeError(f"{name} must be a sparse matrix, got {type(lists).__name__}")
-        lists = sp.csr_array(lists)
-        ones = np.ones(len(lists.indices), np.float32)  # a stored zero counts
-        lists = sp.csr_array((ones, lists.indices, lists.indptr), shape=lists.shape)
-    lists = check_interactions(name, lists, n_users=n, n_items=n_items)
-    return lists.indptr, lists.indices
-
-
-def _candidates(candidates: Any, n: int, n_items: int) -> _Lists:
+def _candidates(candidates: Any, n: int, n_items: int) -> Lists:
     if candidates is None or sp.issparse(candidates) or isinstance(candidates, Csr):
-        return _pattern("candidates", candidates, n, n_items)
+        return pattern("candidates", candidates, n, n_items)
     ids = np.unique(check_ids("candidates", candidates, n_items, "item")).astype(np.int32)
     return np.array([0, len(ids)], np.int64), ids
 
@@ -53,7 +39,7 @@ def _select(
     k = check_int("k", k, low=1)
     kept = max(1, min(k, n_items))
     items, scores = np.empty((n, kept), np.int32), np.empty((n, kept), dtype)
-    lists = _pattern("exclude", exclude, n, n_items), _candidates(candidates, n, n_items)
+    lists = pattern("exclude", exclude, n, n_items), _candidates(candidates, n, n_items)
     nans = kernel(check_threads(n_threads), items, scores, *args, *lists)
     if nans:
         warnings.warn(f"{nans} scores are NaN; they rank last", PyrecWarning, stacklevel=3)
@@ -119,14 +105,7 @@ def factor_top_k(
     items : int32 array (n, k)
     scores : array (n, k)
     """
-    user_factors = check_float_array("user_factors", user_factors, ndim=2)
-    item_factors = check_float_array("item_factors", item_factors, ndim=2)
-    if item_factors.dtype != user_factors.dtype:
-        raise TypeError(f"item_factors must be {user_factors.dtype} like user_factors, got {item_factors.dtype}")
-    if item_factors.shape[1] != user_factors.shape[1]:
-        raise ValueError(
-            f"item_factors must have {user_factors.shape[1]} columns like user_factors, got {item_factors.shape[1]}"
-        )
+    user_factors, item_factors = factors(user_factors, item_factors)
     n, n_items, dtype = len(user_factors), len(item_factors), user_factors.dtype
     return _select(cpu().factor_top_k, n, n_items, dtype, k, exclude, candidates, n_threads, user_factors, item_factors)
 
@@ -149,7 +128,7 @@ def sparse_top_k(
     items : int32 array (n, k)
     scores : array (n, k)
     """
-    X, native, arguments, n_items = _product("sparse_top_k", X, weights)
+    X, native, arguments, n_items = product("sparse_top_k", "sparse_sparse_top_k", X, weights)
     return _select(native, X.shape[0], n_items, X.data.dtype, k, exclude, candidates, n_threads, *arguments)
 
 
@@ -169,27 +148,10 @@ def sparse_pair_scores(
     -------
     array (m,)
     """
-    X, native, arguments, n_items = _product("pair_scores", X, weights)
+    X, native, arguments, n_items = product("pair_scores", "sparse_pair_scores", X, weights)
     rows, items = check_ids("rows", rows, X.shape[0], "row"), check_ids("items", items, n_items, "item")
     if len(rows) != len(items):
         raise ValueError(f"items must be as many as rows ({len(rows)}), got {len(items)}")
     out = np.empty(len(rows), X.data.dtype)
     native(check_threads(n_threads), out, *arguments, rows, items)
     return out
-
-
-def _product(kernel: str, X: Any, weights: Any) -> tuple[Csr, Callable[..., Any], tuple[Any, ...], int]:
-    """``X`` in the dtype of ``weights``, the kernel for dense or sparse weights, its arguments, the number of items."""
-    native: Callable[..., Any]
-    if sp.issparse(weights) or isinstance(weights, Csr):
-        w = check_interactions("weights", weights)
-        X = check_interactions("X", X, n_items=w.shape[0], dtype=w.data.dtype)
-        native = getattr(cpu(), {"sparse_top_k": "sparse_sparse_top_k", "pair_scores": "sparse_pair_scores"}[kernel])
-        arguments: tuple[Any, ...] = (w.indptr, w.indices, w.data, w.shape[1])
-        n_items = w.shape[1]
-    else:
-        weights = check_float_array("weights", weights, ndim=2)
-        X = check_interactions("X", X, n_items=weights.shape[0], dtype=weights.dtype)
-        native = getattr(cpu(), kernel)
-        arguments, n_items = (weights,), weights.shape[1]
-    return X, native, (X.indptr, X.indices, X.data, *arguments), n_items

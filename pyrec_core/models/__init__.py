@@ -1,6 +1,6 @@
 """The models. A new one is one file and its line here."""
 
 from ._estimator import load
-from .interaction import EASE, Popularity
+from .interaction import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity
 
-__all__ = ["EASE", "Popularity", "load"]
+__all__ = ["EASE", "SLIM", "AssociationRules", "ItemToItem", "MarginalizedDAE", "Popularity", "load"]

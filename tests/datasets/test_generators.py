@@ -1,10 +1,22 @@
-"""Generated data has the promised shape and can be learned."""
+"""Generated interactions have the promised shape and can be learned; one seed makes one data set."""
+
+import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from pyrec_core import EASE, Popularity
-from pyrec_core.datasets import _generators, make_blocks, make_implicit
+from pyrec_core.datasets import (
+    _draws,
+    make_blocks,
+    make_ctr,
+    make_implicit,
+    make_markov_sessions,
+    make_ratings,
+    make_topics,
+)
 from pyrec_core.evaluation import evaluate
 from pyrec_core.split import per_user
 
@@ -55,15 +67,74 @@ def test_blocks_are_learned():
     assert (items % 5 == (np.arange(500) % 5)[:, None]).mean() > 0.9
 
 
-@pytest.mark.parametrize("make", [make_implicit, make_blocks])
+def test_blocks_are_found_by_neighbours():
+    X = make_blocks(random_state=1).matrix().toarray().astype(float)
+    together = X.T @ X
+    size = np.sqrt(np.diag(together))
+    np.fill_diagonal(together, 0)
+    scores = np.where(X > 0, -np.inf, X @ (together / size / size[:, None]))
+    items = np.argsort(-scores, axis=1)[:, :10]
+    assert (items % 5 == (np.arange(500) % 5)[:, None]).mean() > 0.9
+
+
+def test_items_are_taken_in_proportion_to_their_weights():
+    weight = np.array([0.5, 0.25, 0.15, 0.1])
+    utility = np.log(weight) + np.random.default_rng(0).gumbel(size=(40_000, 4))
+    taken = _draws.take_largest(utility, np.full(40_000, 2)).reshape(40_000, 2)
+    for i in range(4):
+        for j in set(range(4)) - {i}:
+            probability = weight[i] * weight[j] / (1 - weight[i])
+            share = ((taken[:, 0] == i) & (taken[:, 1] == j)).mean()
+            assert abs(share - probability) < 4 * np.sqrt(probability * (1 - probability) / 40_000)
+
+
+def test_as_many_items_are_taken_as_wanted():
+    utility = np.array([[1.0, 3.0, 2.0], [5.0, 4.0, 6.0], [1.0, 2.0, 3.0]])
+    assert _draws.take_largest(utility, np.array([2, 0, 3])).tolist() == [1, 2, 2, 1, 0]
+
+
+def test_categories_have_their_probabilities():
+    probability = np.array([[0.0, 0.7, 0.3], [0.2, 0.8, 0.0]])
+    row = np.random.default_rng(0).integers(0, 2, 40_000)
+    drawn = _draws.categories(np.random.default_rng(1), probability, row)
+    for r in range(2):
+        shares = np.bincount(drawn[row == r], minlength=3) / (row == r).sum()
+        assert (np.abs(shares - probability[r]) <= 4 * np.sqrt(probability[r] * (1 - probability[r]) / 19_000)).all()
+
+
+def arrays(data):
+    """All arrays that a generator returned."""
+    if isinstance(data, np.ndarray):
+        return [data]
+    if sp.issparse(data):
+        return [data.indptr, data.indices, data.data]
+    fields = vars(data).values() if dataclasses.is_dataclass(data) else []
+    return [array for field in fields for array in arrays(field)]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(make_implicit, 60, 40),
+        partial(make_blocks, 60, 40),
+        partial(make_ratings, 60, 40, ratings_per_user=15),
+        partial(make_ratings, 60, 40, ratings_per_user=25),
+        partial(make_topics, 60, 40, n_words=30, words_per_item=8),
+        partial(make_markov_sessions, 60, 40),
+        partial(make_ctr, 60, 40),
+    ],
+    ids=lambda make: make.func.__name__,
+)
 def test_one_seed_one_data_set(make, monkeypatch):
-    first, other = make(60, 40, random_state=3), make(60, 40, random_state=4)
-    monkeypatch.setattr(_generators, "_BLOCK_ELEMENTS", 40 * 7)  # in nine pieces
-    again = make(60, 40, random_state=3)
-    for field in ("user", "item", "value", "time"):
-        np.testing.assert_array_equal(getattr(first, field), getattr(again, field))
-    assert (first.matrix() != other.matrix()).nnz > 0
-    assert (first.matrix() != make(60, 40, random_state=np.random.default_rng(3)).matrix()).nnz > 0
+    first, other = arrays(make(random_state=3)), arrays(make(random_state=4))
+    monkeypatch.setattr(_draws, "BLOCK_ELEMENTS", 40 * 7)  # in many pieces
+    again = arrays(make(random_state=3))
+    assert len(first) == len(again) >= 3
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, two)
+    from_generator = arrays(make(random_state=np.random.default_rng(3)))
+    for different in (other, from_generator):
+        assert any(a.shape != b.shape or (a != b).any() for a, b in zip(first, different, strict=True))
 
 
 def test_smallest_sizes():

@@ -5,6 +5,7 @@ import gzip
 
 import numpy as np
 import pytest
+from files import real, write
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,12 +23,6 @@ def assert_rows(data, rows=ROWS):
     user_ids = np.arange(data.n_users) if data.user_ids is None else data.user_ids
     item_ids = np.arange(data.n_items) if data.item_ids is None else data.item_ids
     assert list(zip(user_ids[data.user], item_ids[data.item], data.value, data.time, strict=True)) == rows
-
-
-def write(path, text, compress=False):
-    content = text if isinstance(text, bytes) else text.encode()
-    path.write_bytes(gzip.compress(content) if compress else content)
-    return path
 
 
 # ---- MovieLens
@@ -205,6 +200,41 @@ def test_times_are_floats_if_one_is_not_an_integer(tmp_path):
     assert found.time.tolist() == [1600000000, 1600000000.25]
 
 
+@pytest.mark.parametrize(
+    ("dates", "times"),
+    [
+        (["2014-04-07T10:51:09.277Z", "2014-04-07T10:51:10Z"], [1396867869.277, 1396867870]),
+        (["2014-04-07T10:51:09", "1969-12-31T23:59:59"], [1396867869, -1]),
+        (["2014-04-07 10:51", " 2014-04-07 "], [1396867860, 1396828800]),
+        (["2014-04-07T10:51:09.123456789Z"], [1396867869.123456]),
+    ],
+)
+def test_dates_become_seconds(tmp_path, dates, times):
+    path = write(tmp_path / "log", "user,item,time\n" + "".join(f"7,1,{date}\n" for date in dates))
+    found = load_delimited(path, user="user", item="item", time="time").time
+    assert found.tolist() == times
+    assert found.dtype == (np.int64 if all(time == int(time) for time in times) else np.float64)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "2014-13-07",
+        "2014-04-07T10:51:09+02:00",
+        "2014-04-07T10:51:09-02:00",
+        "2014",
+        "NaT",
+        "",
+        "12",
+        "2014-04-07T10:51:09." + "0" * 30,
+    ],
+)
+def test_what_is_no_date_is_named(tmp_path, date):
+    path = write(tmp_path / "log", f"user,item,time\n7,1,2014-04-07\n7,1,{date}\n")
+    with pytest.raises(ValueError, match=r"^log, line 3: time must be a date such as 2014-04-07T10:51:09.277Z, got '"):
+        load(path)
+
+
 def test_large_times_stay_exact(tmp_path):
     path = write(tmp_path / "log", "user,item,time\n7,1,1600000000123456789\n")
     assert load_delimited(path, user="user", item="item", time="time").time[0] == 1600000000123456789
@@ -284,9 +314,7 @@ def test_load_does_not_guess(tmp_path, text):
 
 
 def test_real_csv(data_dir):
-    path = data_dir / "ml-latest-small" / "ratings.csv.gz"
-    if not path.exists():
-        pytest.skip("PYREC_DATA has no ml-latest-small/ratings.csv.gz")
+    path = real(data_dir, "ml-latest-small/ratings.csv.gz")
     found = load_movielens(path)
     assert (len(found), found.n_users, found.n_items) == (100_004, 671, 9_066)
     assert (found.value.min(), found.value.max()) == (0.5, 5.0)

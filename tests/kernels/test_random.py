@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrec_core._backend import cpu
-from pyrec_core.kernels.random import PURPOSES, integers, uniform
+from pyrec_core.kernels.random import PURPOSES, integers, uniform, uniform_at
 
 # Known answers of Philox4x32-10, published with Random123: counter, key, result.
 KNOWN = [
@@ -44,6 +44,36 @@ def test_streams_can_be_taken_in_pieces(first, cut, n_threads):
     head = uniform(cut, seed=3, purpose="noise", first=first, n_threads=n_threads)
     tail = uniform(40 - cut, seed=3, purpose="noise", first=first + cut)
     assert same_bits(whole, np.concatenate([head, tail]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@given(first=st.integers(0, 2**62), n_threads=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
+def test_draws_at_positions_are_those_of_the_stream(dtype, first, n_threads, seed):
+    at = np.random.default_rng(seed).integers(0, 40, 60)
+    whole = uniform(40, seed=seed, purpose="split", epoch=3, first=first, dtype=dtype)
+    drawn = uniform_at(first + at, seed=seed, purpose="split", epoch=3, dtype=dtype, n_threads=n_threads)
+    assert same_bits(drawn, whole[at])
+
+
+def test_many_draws_at_positions_do_not_depend_on_the_number_of_threads():
+    at = np.arange(100_000)[::-3]
+    drawn = [uniform_at(at, seed=1, purpose="split", n_threads=n_threads) for n_threads in (1, 2, 3, 8)]
+    assert all(same_bits(drawn[0], other) for other in drawn[1:])
+    assert same_bits(drawn[0], uniform(100_000, seed=1, purpose="split")[at])
+
+
+@pytest.mark.parametrize(
+    ("positions", "error", "message"),
+    [
+        ([0.5], TypeError, "positions must be integers, got float64"),
+        ([[1]], ValueError, r"positions must be 1-D, got shape \(1, 1\)"),
+        ([3, -1], ValueError, r"positions must be in 0..2\*\*63 - 1, got -1 to 3"),
+        (np.array([2**63], np.uint64), ValueError, "positions must be in 0"),
+    ],
+)
+def test_bad_positions_are_refused(positions, error, message):
+    with pytest.raises(error, match=message):
+        uniform_at(positions, seed=0, purpose="split")
 
 
 def test_seed_purpose_and_epoch_make_different_streams():

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 import pyrec_core
 import pyrec_core.models
-from pyrec_core import EASE, Popularity
+from pyrec_core import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity
 from pyrec_core.kernels.topk import factor_top_k
 from pyrec_core.models._estimator import Estimator
 from pyrec_core.models.interaction._base import InteractionModel
@@ -17,6 +17,16 @@ MODELS = [
     EASE(l2=2.0, dtype="float64"),
     EASE(l2=1e-3, positive=True),
     EASE(l2=2.0, max_weights_per_item=5),
+    SLIM(l1=0.5, l2=2.0),
+    SLIM(l1=0.0, l2=2.0, positive=False, dtype="float64"),
+    SLIM(l1=0.1, l2=1.0, n_neighbors=8, max_weights_per_item=3),
+    MarginalizedDAE(l2=2.0),
+    MarginalizedDAE(dropout=0.2, l2=1.0, dtype="float64"),
+    ItemToItem(),
+    ItemToItem(similarity="jaccard", n_neighbors=5),
+    AssociationRules(),
+    AssociationRules(measure="lift", min_count=2, n_neighbors=5),
+    AssociationRules(measure="llr", n_neighbors=None),
     Popularity(),
 ]
 CASES = [pytest.param(check, id=f"{model!r}-{name}") for model in MODELS for name, check in estimator_checks(model)]
@@ -126,6 +136,20 @@ def save_with_suffix(self, path, include_interactions=True):
     Popularity.save(self, f"{path}.npz", include_interactions)
 
 
+def external_is_dense(self, what, dense):
+    return dense
+
+
+def dense_by_place(self, what, ids, name=None):
+    return np.searchsorted(getattr(self, f"{what}_ids_"), ids)
+
+
+def save_without_names(self, path, include_interactions=True):
+    other = Popularity()
+    other._set_fitted({name: value for name, value in vars(self).items() if name.endswith("_") and "ids" not in name})
+    other.save(path)
+
+
 def save_it_all(self, path, include_interactions=True):
     Popularity.save(self, path)
 
@@ -159,6 +183,9 @@ BROKEN = [
     broken("check_save_and_load", save=save_it_all),
     broken("check_score", score=lambda self, X, y=None: float(np.random.default_rng().random())),
     broken("check_score", score=lambda self, X, y=None: 0.5),
+    broken("check_ids", _external=external_is_dense),
+    broken("check_ids", _dense=dense_by_place),
+    broken("check_ids", save=save_without_names),
 ]
 
 

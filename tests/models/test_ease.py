@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyrec_core import EASE, NotEnoughMemoryError, load
+from pyrec_core.models.interaction import _linear
 from pyrec_core.models.interaction import ease as module
 
 
@@ -62,7 +63,7 @@ def test_predict_reads_the_rows_of_its_users_only(monkeypatch):
         asked.append((rows.shape[0], len(items)))
         return np.zeros(len(items), np.float32)
 
-    monkeypatch.setattr(module, "sparse_pair_scores", record)
+    monkeypatch.setattr(_linear, "sparse_pair_scores", record)
     assert model.predict([[400], [7], [400]], [1, 2]).shape == (3, 2)
     assert asked == [(2, 6)]
 
@@ -173,7 +174,7 @@ def test_positive_zeroes_negative_weights():
 @pytest.mark.parametrize("block_bytes", [1, 500, 2**25])
 @pytest.mark.parametrize("keep", [1, 3, 24, 25, 1000])
 def test_max_weights_per_item_keeps_the_largest_of_each_column(monkeypatch, block_bytes, keep):
-    monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(_linear, "BLOCK_BYTES", block_bytes)
     X = random_matrix(80, 25, signed=True)
     X[:, 4] = 0
     dense = EASE(l2=5.0).fit(X).item_weights_
@@ -209,7 +210,7 @@ def test_weights_do_not_depend_on_the_threads(dtype):
     np.testing.assert_array_equal(one, three)
 
 
-@pytest.mark.parametrize("step", ["gram", "ease_weights", "_largest_per_item"])
+@pytest.mark.parametrize("step", ["gram", "ease_weights", "largest_per_item"])
 def test_an_interrupted_fit_keeps_the_fitted_model(monkeypatch, step):
     X = random_matrix(60, 20)
     model = EASE(l2=5.0, max_weights_per_item=3).fit(X)
@@ -294,12 +295,3 @@ def test_verbose_shows_progress(capsys):
     EASE(verbose=False).fit(random_matrix(60, 20))
     EASE().fit(random_matrix(60, 20))  # no terminal here
     assert capsys.readouterr().err == ""
-
-
-def test_lists_stay_in_the_block_of_the_user():
-    """Spec of synthetic data: 5 blocks of users and items, 0.3 inside a block, 0.02 outside."""
-    rng = np.random.default_rng(0)
-    user_block, item_block = np.arange(500) % 5, np.arange(200) % 5
-    chance = np.where(user_block[:, None] == item_block, 0.3, 0.02)
-    items, _ = EASE(l2=50.0).fit(rng.random((500, 200)) < chance).recommend(np.arange(500), k=10)
-    assert (item_block[items] == user_block[:, None]).mean() > 0.9

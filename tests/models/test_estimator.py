@@ -12,7 +12,7 @@ from pyrec_core import EASE, Interactions, NotFittedError, Popularity, load
 from pyrec_core._validation import check_interactions
 from pyrec_core.metrics import ndcg
 from pyrec_core.models._estimator import Estimator
-from pyrec_core.models.interaction._base import _hide_fifth
+from pyrec_core.models.interaction._inputs import hide_fifth
 
 X = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 1]], np.float32)
 
@@ -228,10 +228,10 @@ def test_score_hides_a_fifth_of_each_row():
     rng = np.random.default_rng(0)
     lengths = np.arange(2, 31)
     dense = np.array([rng.permutation(30) < length for length in lengths])
-    visible, hidden = (p.to_scipy().toarray() for p in _hide_fifth(check_interactions("X", dense), seed=3))
+    visible, hidden = (p.to_scipy().toarray() for p in hide_fifth(check_interactions("X", dense), seed=3))
     np.testing.assert_array_equal(visible + hidden, dense)
     np.testing.assert_array_equal((hidden > 0).sum(axis=1), np.maximum(1, lengths // 5))
-    other = _hide_fifth(check_interactions("X", dense), seed=4)[1].to_scipy().toarray()
+    other = hide_fifth(check_interactions("X", dense), seed=4)[1].to_scipy().toarray()
     assert (other != hidden).any()
 
 
@@ -239,7 +239,7 @@ def test_score_is_ndcg_of_the_hidden_items():
     rng = np.random.default_rng(0)
     dense = (rng.random((80, 150)) < np.linspace(0.5, 0.02, 150)).astype(np.float32)
     model = EASE(l2=5.0, random_state=7).fit(dense[:60])
-    visible, hidden = (part.to_scipy() for part in _hide_fifth(check_interactions("X", dense[60:]), seed=7))
+    visible, hidden = (part.to_scipy() for part in hide_fifth(check_interactions("X", dense[60:]), seed=7))
     items, _ = model.recommend(visible, k=100)
     assert model.score(dense[60:]) == pytest.approx(np.mean(ndcg(items, hidden, 100)), abs=1e-15)
     perfect = np.zeros((1, 150))

@@ -2,33 +2,31 @@
 
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from ..._interactions import Interactions
-from ..._random import seed_of, stream
+from ..._random import seed_of
 from ..._validation import (
     Csr,
-    as_array,
     check_bool,
     check_id_range,
     check_ids,
     check_int,
     check_integers,
-    check_interactions,
 )
 from ...metrics import ndcg
-from .._estimator import Estimator
+from ._inputs import check_training, check_weights, hide_fifth, is_log, vocabularies_of
+from ._rows import FittedRows
 
 SCORE_DEPTH = 100
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class InteractionModel(Estimator, ABC):
+class InteractionModel(FittedRows, ABC):
     """Base of the interaction models: a leaf adds ``_fit``, ``_top_k``, ``_pair_scores``, ``_similar_items``.
 
     Parameters
@@ -44,17 +42,15 @@ class InteractionModel(Estimator, ABC):
     n_threads: int | None = None
     random_state: int | None = None
     verbose: bool | None = None
-    n_users_: int = field(init=False)
-    n_items_: int = field(init=False)
-    interactions_: Any = field(init=False)
 
     def fit(self, X: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from the interactions ``X``.
 
         Parameters
         ----------
-        X : sparse or dense matrix (n_users, n_items), or Interactions
-            bool, integer or float; zeros are missing. Interactions stand for their ``matrix()``.
+        X : sparse or dense matrix (n_users, n_items), or Interactions or Sessions
+            bool, integer or float; zeros are missing. The containers stand for their ``matrix()``; if they have
+            external ids, these are the ids that the other methods take and give.
         sample_weight : array-like (n_users,), optional
             Finite weights >= 0 of the users.
 
@@ -65,7 +61,7 @@ class InteractionModel(Estimator, ABC):
         Raises
         ------
         TypeError
-            A parameter, ``X`` or ``sample_weight`` of the wrong type or dtype.
+            A parameter, ``X`` or ``sample_weight`` of the wrong type or dtype; a data frame as ``X``.
         ValueError
             A parameter out of range, no users, no items, NaN or infinity; weights of the wrong length,
             negative or all zero.
@@ -78,41 +74,43 @@ class InteractionModel(Estimator, ABC):
         3
         """
         self._check_common()
-        matrix = _matrix(X)
-        rows = check_interactions("X", matrix)
-        n_users, n_items = rows.shape
-        for n, what in ((n_users, "sample(s)"), (n_items, "feature(s)")):
-            if n == 0:
-                rule = f"X must have users and items, got 0 {what} (shape={rows.shape})"
-                raise ValueError(f"{rule} while a minimum of 1 is required.")
-        weights = None if sample_weight is None else _check_weights(sample_weight, n_users)
+        rows = check_training(X)
+        weights = None if sample_weight is None else check_weights(sample_weight, rows.shape)
+        known = vocabularies_of(X) if is_log(X) else {}
         learned = self._fit(rows, weights)
-        if sp.issparse(matrix):  # may share memory with what the caller can change
+        if sp.issparse(X):  # may share memory with what the caller can change
             rows = Csr(rows.indptr, rows.indices.copy(), rows.data.copy(), rows.shape)
-        sizes = {"n_users_": n_users, "n_items_": n_items, "n_features_in_": n_items}
-        self._set_fitted({**sizes, "interactions_": rows.to_scipy(), **learned})
+        n_users, n_items = rows.shape
+        state: dict[str, Any] = {"n_users_": n_users, "n_items_": n_items, "n_features_in_": n_items}
+        for what, vocabulary in known.items():
+            state[f"{what}_ids_"] = vocabulary.ids.copy()
+            if vocabulary.order is not None:
+                state[f"{what}_order_"] = vocabulary.order
+        self._set_fitted({**state, "interactions_": rows.to_scipy(), **learned})
         return self
 
     def recommend(
         self, users: Any, k: int = 10, exclude_seen: bool = True, candidates: Any = None
-    ) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the ``k`` best items of each user, best first.
 
         Parameters
         ----------
-        users : int, 1-D integers, or sparse or 2-D matrix (n, n_items)
-            One user or several users of the training matrix by their ids; or the interactions of new users.
+        users : id, 1-D ids, sparse or 2-D matrix (n, n_items), or Interactions or Sessions
+            One user or several users of the training data by their ids; or the interactions of new users. Rows of
+            a matrix have the columns of the training matrix; the items of a container are found by their ids.
         k : int
             Length of the lists.
         exclude_seen : bool
             Leave out the items that the user has in the training matrix (new users: in their row).
-        candidates : 1-D integers or sparse (n, n_items), optional
+        candidates : 1-D ids or sparse (n, n_items), optional
             Rank these items only: one list for all, or the stored entries of each user's row.
 
         Returns
         -------
         items : int32 (n, k), or (k,) for one user
-            Padded with -1 where fewer than ``k`` items can be ranked. Ties: the smaller id first.
+            Padded with -1 where fewer than ``k`` items can be ranked. Ties: the first column first. If the model
+            has ``item_ids_``, these ids in their dtype; an object array, padded with None, where lists are short.
         scores : float32 or float64, same shape
             Padded with -inf.
 
@@ -121,10 +119,11 @@ class InteractionModel(Estimator, ABC):
         NotFittedError
             The model is not fitted.
         TypeError
-            ``users`` are bool or float ids, or another argument has the wrong type.
+            Ids of another kind than those of the training data (bool or float, strings for integers), a data
+            frame, or another argument of the wrong type.
         ValueError
-            Unknown users, wrong number of columns, k < 1, unknown candidates; user ids for a model that was
-            saved without its interactions.
+            Unknown users or items, wrong number of columns, k < 1; user ids for a model that was saved without
+            its interactions.
 
         Examples
         --------
@@ -137,21 +136,22 @@ class InteractionModel(Estimator, ABC):
                [ 2, -1]], dtype=int32)
         """
         self._check_ready()
-        k = check_int("k", k, low=1)
-        exclude_seen = check_bool("exclude_seen", exclude_seen)
         rows, one = self._rows(users)
         if candidates is not None and not sp.issparse(candidates):
-            candidates = check_ids("candidates", candidates, self.n_items_, "item")
-        items, scores = self._top_k(rows, k, rows if exclude_seen else None, candidates)
-        return (items[0], scores[0]) if one else (items, scores)
+            candidates = self._dense("item", candidates, "candidates")
+            if candidates.ndim != 1:
+                raise ValueError(f"candidates must be 1-D, got shape {candidates.shape}")
+        items, scores = self._ranked(rows, k, exclude_seen, candidates)
+        found = self._external("item", items)
+        return (found[0], scores[0]) if one else (found, scores)
 
     def predict(self, users: ArrayLike, items: ArrayLike) -> NDArray[Any]:
         """Return the scores of pairs of a user and an item, element by element.
 
         Parameters
         ----------
-        users, items : integers of any shapes that broadcast
-            Ids of the training matrix. A column of users and a row of items give a whole table.
+        users, items : ids, in arrays of any shapes that broadcast
+            Ids of the training data. A column of users and a row of items give a whole table.
 
         Returns
         -------
@@ -163,7 +163,7 @@ class InteractionModel(Estimator, ABC):
         NotFittedError
             The model is not fitted.
         TypeError
-            Ids that are not integers.
+            Ids of another kind than those of the training data.
         ValueError
             Unknown ids, shapes that do not broadcast, a model that was saved without its interactions.
 
@@ -176,30 +176,20 @@ class InteractionModel(Estimator, ABC):
         array([2., 1., 1.])
         """
         self._check_ready()
-        user_ids, item_ids = self._dense("user", users), self._dense("item", items)
-        try:
-            user_ids, item_ids = np.broadcast_arrays(user_ids, item_ids)
-        except ValueError:
-            raise ValueError(
-                f"users and items must broadcast, got shapes {user_ids.shape} and {item_ids.shape}"
-            ) from None
-        known, row_of = np.unique(user_ids, return_inverse=True)
-        rows = self._training_rows(known.astype(np.int64))
-        scores = self._pair_scores(rows, row_of.reshape(-1), item_ids.reshape(-1).astype(np.int64))
-        return scores.reshape(user_ids.shape)[()]
+        return self._pairs(self._dense("user", users), self._dense("item", items))
 
-    def similar_items(self, items: Any, k: int = 10) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    def similar_items(self, items: Any, k: int = 10) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the ``k`` items most similar to each of ``items``, which are left out themselves.
 
         Parameters
         ----------
-        items : int or 1-D integers
+        items : id or 1-D ids
         k : int
 
         Returns
         -------
         items : int32 (n, k), or (k,) for one item
-            Padded with -1.
+            Padded with -1; external ids as in `recommend`.
         scores : float32 or float64, same shape
             Padded with -inf.
 
@@ -223,7 +213,8 @@ class InteractionModel(Estimator, ABC):
         one = ids.ndim == 0
         if ids.ndim > 1:
             raise ValueError(f"items must be one item or 1-D, got shape {ids.shape}")
-        found, scores = self._similar_items(np.atleast_1d(ids), k)
+        dense, scores = self._similar_items(np.atleast_1d(ids), k)
+        found = self._external("item", dense)
         return (found[0], scores[0]) if one else (found, scores)
 
     def score(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> float:
@@ -234,8 +225,8 @@ class InteractionModel(Estimator, ABC):
 
         Parameters
         ----------
-        X : sparse or dense matrix (n, n_items), or Interactions
-            Rows of users, not necessarily of the training matrix.
+        X : sparse or dense matrix (n, n_items), or Interactions or Sessions
+            Rows of users, not necessarily of the training data. The items of a container are found by their ids.
         y : ignored
             There for scikit-learn.
         sample_weight : array-like (n,), optional
@@ -246,7 +237,7 @@ class InteractionModel(Estimator, ABC):
         NotFittedError
             The model is not fitted.
         ValueError
-            No row (of positive weight) has two items; wrong number of columns.
+            No row (of positive weight) has two items; wrong number of columns, unknown items.
 
         Examples
         --------
@@ -256,13 +247,12 @@ class InteractionModel(Estimator, ABC):
         1.0
         """
         self._check_ready()
-        rows = check_interactions("X", _matrix(X), n_items=self.n_items_)
-        n = rows.shape[0]
-        weights = np.ones(n) if sample_weight is None else _check_weights(sample_weight, n)
+        rows = self._new_rows("X", X)
+        weights = np.ones(rows.shape[0]) if sample_weight is None else check_weights(sample_weight, rows.shape)
         scored = np.flatnonzero((np.diff(rows.indptr) >= 2) & (weights > 0))
         if len(scored) == 0:
             raise ValueError("X must have rows with 2 or more items, got none")
-        visible, hidden = _hide_fifth(rows.rows(scored), seed_of(self.random_state or 0))
+        visible, hidden = hide_fifth(rows.rows(scored), seed_of(self.random_state or 0))
         ranked, _ = self._top_k(visible, SCORE_DEPTH, visible, None)
         return float(np.average(ndcg(ranked, hidden.to_scipy(), SCORE_DEPTH), weights=weights[scored]))
 
@@ -274,8 +264,8 @@ class InteractionModel(Estimator, ABC):
         path : str or path-like
             No suffix is added. The file appears whole or not at all.
         include_interactions : bool
-            Whether the training matrix goes into the file. It is personal data; without it the loaded model
-            still serves rows of new users, but no user ids.
+            Whether the training matrix and ``user_ids_`` go into the file. They are personal data; without them
+            the loaded model still serves rows of new users, but no user ids.
 
         Raises
         ------
@@ -292,7 +282,8 @@ class InteractionModel(Estimator, ABC):
         """
         state = self._fitted_attributes()
         if not check_bool("include_interactions", include_interactions):
-            state.pop("interactions_", None)
+            for name in ("interactions_", "user_ids_", "user_order_"):
+                state.pop(name, None)
         self._save(path, state)
 
     @abstractmethod
@@ -324,63 +315,52 @@ class InteractionModel(Estimator, ABC):
         self.check_fitted()
         self._check_common()
 
-    def _dense(self, what: str, ids: ArrayLike) -> NDArray[np.int64]:
-        """Return the dense ids of the given users or items (``what``: "user" or "item"), of any shape."""
-        n = self.n_users_ if what == "user" else self.n_items_
-        return check_id_range(f"{what}s", check_integers(f"{what}s", ids), n, what)
+    def _recommend_dense(
+        self, users: Any, k: int = 10, exclude_seen: bool = True, candidates: Any = None
+    ) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        """`recommend` in positions, whatever the model's ids: what evaluation asks.
 
-    def _rows(self, users: Any) -> tuple[Csr, bool]:
-        """Return the rows that ``users`` stands for, and whether it is a single user."""
-        if not sp.issparse(users):
-            given, users = users, as_array("users", users)
-            if users.ndim < 2:
-                ids = check_integers("users", given)
-                one = ids.ndim == 0
-                ids = check_ids("users", ids[None] if one else ids, self.n_users_, "user")
-                return self._training_rows(ids), one
-        return check_interactions("users", users, n_items=self.n_items_), False
+        Parameters
+        ----------
+        users : 1-D integers (n,), or `Csr`, sparse or 2-D matrix (n, n_items)
+            Rows of the training matrix, or rows of new users in its columns.
+        k, exclude_seen
+            As in `recommend`.
+        candidates : 1-D integers or sparse (n, n_items), optional
 
-    def _training_rows(self, ids: NDArray[np.int64]) -> Csr:
-        X = getattr(self, "interactions_", None)
-        if X is None:
-            raise ValueError(
-                "users must be rows of interactions, got user ids: this model was saved without its "
-                "interactions (include_interactions=False)"
-            )
-        return Csr(X.indptr, X.indices, X.data, X.shape).rows(ids)
+        Returns
+        -------
+        items : int32 (n, k)
+            Columns of the training matrix, padded with -1.
+        scores : float32 or float64 (n, k)
+        """
+        rows = self._rows_dense(users)
+        return self._ranked(rows, k, exclude_seen, candidates)
 
+    def _rows_dense(self, users: Any) -> Csr:
+        """Return the rows that ``users`` stands for, as in `_recommend_dense`."""
+        self._check_ready()
+        if isinstance(users, Csr) or sp.issparse(users) or np.ndim(users) != 1:
+            return self._new_rows("users", users)
+        return self._training_rows(check_ids("users", users, self.n_users_, "user"))
 
-def _matrix(X: Any) -> Any:
-    return X.matrix() if isinstance(X, Interactions) else X
+    def _predict_dense(self, users: ArrayLike, items: ArrayLike) -> NDArray[Any]:
+        """`predict` for rows and columns of the training matrix, whatever the model's ids."""
+        self._check_ready()
+        user_ids = check_id_range("users", check_integers("users", users), self.n_users_, "user")
+        item_ids = check_id_range("items", check_integers("items", items), self.n_items_, "item")
+        return self._pairs(user_ids, item_ids)
 
+    def _ranked(self, rows: Csr, k: int, exclude_seen: bool, candidates: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        k = check_int("k", k, low=1)
+        return self._top_k(rows, k, rows if check_bool("exclude_seen", exclude_seen) else None, candidates)
 
-def _check_weights(sample_weight: ArrayLike, n_users: int) -> NDArray[np.float64]:
-    weights = as_array("sample_weight", sample_weight)
-    if weights.dtype.kind not in "biuf":
-        raise TypeError(f"sample_weight must be numbers, got {weights.dtype}")
-    if weights.shape != (n_users,):
-        raise ValueError(f"sample_weight must have shape ({n_users},), got {weights.shape}")
-    weights = weights.astype(np.float64)
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        bad = weights[~(weights >= 0) | np.isinf(weights)]
-        raise ValueError(f"sample_weight must be finite and >= 0, got {bad[0]}")
-    if not weights.any():
-        raise ValueError("sample_weight must be > 0 somewhere, got zeros only")
-    return weights
-
-
-def _hide_fifth(X: Csr, seed: int) -> tuple[Csr, Csr]:
-    """Split each row into a visible and a hidden part: a fifth of its items, at least one."""
-    lengths = np.diff(X.indptr)
-    row = np.repeat(np.arange(X.shape[0]), lengths)
-    shuffled = np.lexsort((stream(seed, "score").random(X.nnz), row))
-    place = np.empty(X.nnz, np.int64)
-    place[shuffled] = np.arange(X.nnz) - X.indptr[row]
-    hidden = place < np.maximum(1, lengths // 5)[row]
-    return _part(X, row, ~hidden), _part(X, row, hidden)
-
-
-def _part(X: Csr, row: NDArray[np.int64], keep: NDArray[np.bool_]) -> Csr:
-    indptr = np.zeros(X.shape[0] + 1, np.int64)
-    np.cumsum(np.bincount(row[keep], minlength=X.shape[0]), out=indptr[1:])
-    return Csr(indptr, X.indices[keep], X.data[keep], X.shape)
+    def _pairs(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
+        try:
+            users, items = np.broadcast_arrays(users, items)
+        except ValueError:
+            raise ValueError(f"users and items must broadcast, got shapes {users.shape} and {items.shape}") from None
+        known, row_of = np.unique(users, return_inverse=True)
+        items = np.ascontiguousarray(items).reshape(-1)
+        scores = self._pair_scores(self._training_rows(known), row_of.reshape(-1), items)
+        return scores.reshape(users.shape)[()]

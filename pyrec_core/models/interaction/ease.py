@@ -1,29 +1,25 @@
 """EASE: Steck, Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, arXiv:1905.03375."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..._memory import require_memory
-from ..._progress import Progress, progress
+from ..._progress import progress
 from ..._random import stream
 from ..._validation import Csr, check_bool, check_choice, check_float, check_int
 from ...kernels.gram import ease_weights, gram
-from ...kernels.topk import sparse_pair_scores, sparse_top_k, top_k
-from ._base import InteractionModel
+from ._linear import LinearItemModel, largest_per_item, percent
 
 FLOAT32_CONDITION = 1e4  # beyond it a float32 inverse is off by more than 2e-5
 POWER_ITERATIONS = 15
 POWER_MARGIN = 1.5  # power iterations approach mu_max from below, slowly where eigenvalues lie close
-BLOCK_BYTES = 2**25  # work memory of _largest_per_item
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class EASE(InteractionModel):
+class EASE(LinearItemModel):
     """Linear item-item model in closed form: ridge regression of each item on all others.
 
     Minimises ``|X - X B|_F^2 + l2 |B|_F^2`` subject to ``diag(B) = 0``. With ``P = (X^T X + l2 I)^-1`` the
@@ -52,6 +48,8 @@ class EASE(InteractionModel):
     interactions_ : scipy.sparse.csr_array (n_users, n_items)
         The training matrix.
     n_users_, n_items_, n_features_in_ : int
+    user_ids_, item_ids_ : array or None
+        The ids that came with the training data.
 
     Notes
     -----
@@ -72,7 +70,6 @@ class EASE(InteractionModel):
     dtype: str = "auto"
     positive: bool = False
     max_weights_per_item: int | None = None
-    item_weights_: Any = field(init=False)
 
     def _fit(self, X: Csr, sample_weight: NDArray[np.float64] | None) -> dict[str, Any]:
         l2 = check_float("l2", self.l2, low=0)
@@ -88,35 +85,11 @@ class EASE(InteractionModel):
 
         G = gram(X, sample_weight, dtype=factor, n_threads=self.n_threads)
         with progress(100, "EASE", self.verbose) as bar:
-            B = ease_weights(G, l2, overwrite=True, n_threads=self.n_threads, progress=_percent(bar))
+            B = ease_weights(G, l2, overwrite=True, n_threads=self.n_threads, progress=percent(bar))
         if positive:
             np.maximum(B, 0, out=B)
         B = B.astype(storage, copy=False)
-        return {"item_weights_": B if keep is None else _largest_per_item(B, keep, self.n_threads)}
-
-    def _top_k(self, rows: Csr, k: int, exclude: Csr | None, candidates: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        return sparse_top_k(rows, self.item_weights_, k, exclude, candidates=candidates, n_threads=self.n_threads)
-
-    def _pair_scores(self, rows: Csr, row_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
-        return sparse_pair_scores(rows, self.item_weights_, row_of, items, n_threads=self.n_threads)
-
-    def _similar_items(self, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        n = len(items)
-        one_hot = Csr(np.arange(n + 1), items.astype(np.int32), np.ones(n, np.float32), (n, self.n_items_))
-        return self._top_k(one_hot, k, one_hot, None)
-
-
-def _percent(bar: Progress) -> Callable[[float], None]:
-    """Return what turns the shares of work that a kernel reports into whole steps of a bar of 100."""
-    done = 0.0
-
-    def report(share: float) -> None:
-        nonlocal done
-        before = round(100 * done)
-        done += share
-        bar.update(round(100 * done) - before)
-
-    return report
+        return {"item_weights_": B if keep is None else largest_per_item(B, keep, self.n_threads)}
 
 
 def _require_memory(n_items: int, factor: str, storage: str, keep: int | None) -> None:
@@ -149,21 +122,3 @@ def _largest_eigenvalue(A: Any, w: NDArray[np.float64]) -> float:
         v = A.T @ (w * (A @ v))
         value = float(np.sqrt(np.sum(v * v)))
     return value
-
-
-def _largest_per_item(B: NDArray[Any], keep: int, n_threads: int | None) -> Any:
-    """Return B with the ``keep`` largest magnitudes of each column, as CSR; ties: the smaller row."""
-    n_items = B.shape[1]
-    keep = min(keep, n_items)
-    block = max(1, BLOCK_BYTES // (n_items * B.dtype.itemsize))
-    rows, columns, values = [], [], []
-    for first in range(0, n_items, block):
-        part = np.ascontiguousarray(B[:, first : first + block].T)
-        found, _ = top_k(np.abs(part), keep, n_threads=n_threads)
-        value = np.take_along_axis(part, found, axis=1)
-        column, place = np.nonzero(value)  # zeros, such as the diagonal, are not stored
-        rows.append(found[column, place])
-        columns.append((column + first).astype(np.int32))
-        values.append(value[column, place])
-    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    return sp.coo_array(entries, shape=B.shape).tocsr()

@@ -25,6 +25,8 @@ class Popularity(InteractionModel):
     interactions_ : scipy.sparse.csr_array (n_users, n_items)
         The training matrix.
     n_users_, n_items_, n_features_in_ : int
+    user_ids_, item_ids_ : array or None
+        The ids that came with the training data.
 
     Examples
     --------

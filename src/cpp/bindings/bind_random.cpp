@@ -20,6 +20,15 @@ void uniform(const Exec& ex, Out<T> out, std::uint64_t seed, std::uint32_t purpo
     PYREC_BACKEND::random_uniform(ex, out.data, out.size(), stream, first);
 }
 
+template <class T>
+void uniform_at(const Exec& ex, Out<T> out, In<Index> position, std::uint64_t seed, std::uint32_t purpose,
+                std::uint32_t epoch) {
+    require_shape("position", position, {out.size()});
+    const Stream stream = stream_of(seed, purpose, epoch);
+    py::gil_scoped_release nogil;
+    PYREC_BACKEND::random_uniform_at(ex, out.data, position.data, out.size(), stream);
+}
+
 void integers(const Exec& ex, Out<Index> out, std::uint64_t high, std::uint64_t seed, std::uint32_t purpose,
               std::uint32_t epoch, std::uint64_t first) {
     const Stream stream = stream_of(seed, purpose, epoch);
@@ -29,7 +38,7 @@ void integers(const Exec& ex, Out<Index> out, std::uint64_t high, std::uint64_t 
 
 }  // namespace
 
-#define DEFINE(T) m.def("random_uniform", &uniform<T>);
+#define DEFINE(T) m.def("random_uniform", &uniform<T>), m.def("random_uniform_at", &uniform_at<T>);
 void bind_random(py::module_& m) {
     PYREC_FLOATS(DEFINE)
     m.def("random_integers", &integers);

@@ -1,27 +1,10 @@
-#include <pybind11/stl.h>
-
-#include <optional>
-
-#include "array.hpp"
+#include "id_lists.hpp"
 #include "topk.hpp"
 
 namespace pyrec {
 namespace {
 
 using PYREC_BACKEND::Filter;
-using PYREC_BACKEND::IdLists;
-
-// (indptr, ids) of ascending lists, one a row, or a single one for all rows; or None.
-using Lists = std::optional<std::pair<In<Index>, In<Id>>>;
-
-IdLists id_lists(const char* name, const Lists& lists, Index rows, Index bound) {
-    if (!lists) return {};
-    const auto& [indptr, ids] = *lists;
-    const bool shared = indptr.size() == 2 && rows != 1;
-    require_offsets(name, indptr, shared ? 1 : rows, ids.size());
-    require_ids(name, ids.data, ids.size(), bound);
-    return {indptr.data, ids.data, shared};
-}
 
 Filter filter_of(const Lists& excluded, const Lists& candidates, Index rows, Index I) {
     return {id_lists("exclude", excluded, rows, I), id_lists("candidates", candidates, rows, I)};

@@ -26,6 +26,14 @@ template <class T> void pack_rows(T* to, Index width, const T* x, Index stride, 
     }
 }
 
+// All panels of the `rows` rows of a C-contiguous matrix.
+template <class T> void pack_panels(const Exec& ex, T* to, Index width, const T* x, Index rows, Index K) {
+    parallel_for(ex, ceil_div(rows, width), 64, [=](Index p) {
+        const Index r = p * width;
+        pack_rows(to + r * K, width, x + r * K, K, std::min(width, rows - r), K);
+    });
+}
+
 // One panel from `columns` <= width columns of a row-major matrix, depth along its columns.
 template <class T> void pack_columns(T* to, Index width, const T* x, Index stride, Index columns, Index K) {
     for (Index k = 0; k < K; ++k) {

@@ -17,6 +17,12 @@ template <class T> void random_uniform(const Exec& ex, T* out, Index n, const St
                  [=](Index i) { out[i] = unit_interval<T>(bits_of(stream, first + static_cast<std::uint64_t>(i))); });
 }
 
+template <class T>
+void random_uniform_at(const Exec& ex, T* out, const Index* position, Index n, const Stream& stream) {
+    parallel_for(ex, n, 16384,
+                 [=](Index i) { out[i] = unit_interval<T>(bits_of(stream, static_cast<std::uint64_t>(position[i]))); });
+}
+
 void random_integers(const Exec& ex, Index* out, Index n, std::uint64_t high, const Stream& stream,
                      std::uint64_t first) {
     parallel_for(ex, n, 16384, [=](Index i) {
@@ -26,7 +32,9 @@ void random_integers(const Exec& ex, Index* out, Index n, std::uint64_t high, co
     });
 }
 
-#define INSTANTIATE(T) template void random_uniform(const Exec&, T*, Index, const Stream&, std::uint64_t);
+#define INSTANTIATE(T)                                                                  \
+    template void random_uniform(const Exec&, T*, Index, const Stream&, std::uint64_t); \
+    template void random_uniform_at(const Exec&, T*, const Index*, Index, const Stream&);
 PYREC_FLOATS(INSTANTIATE)
 
 }  // namespace pyrec::cpu

@@ -53,6 +53,8 @@ namespace PYREC_BACKEND {
 
 // out (n): element first + i of the stream, two words each. Uniform in [0, 1).
 template <class T> void random_uniform(const Exec& ex, T* out, Index n, const Stream& stream, std::uint64_t first);
+// out (n): the elements of the stream at these positions, in any order.
+template <class T> void random_uniform_at(const Exec& ex, T* out, const Index* position, Index n, const Stream& stream);
 // Uniform in [0, high), by multiplication: a bias of at most high / 2^64.
 void random_integers(const Exec& ex, Index* out, Index n, std::uint64_t high, const Stream& stream,
                      std::uint64_t first);

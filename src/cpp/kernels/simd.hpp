@@ -2,6 +2,7 @@
 //
 // Written with the compiler's vector types; plain loops that the compiler vectorises by itself do not belong here.
 #pragma once
+#include <cmath>
 #include <cstring>
 
 #include "common.hpp"
@@ -35,6 +36,15 @@ template <class T> inline Vec<T> load(const T* p) {
 }
 
 template <class T> inline void store(T* p, const Vec<T>& v) { std::memcpy(p, &v, sizeof v); }
+
+// a b + c as the compiler contracts it in loops over vectors. For loops that it might vectorise in another way.
+template <class T> inline T multiply_add(T a, T b, T c) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return std::fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
 
 // Bit l is set where lane l is not <= bar: above it, or unordered because either is NaN.
 template <class T> inline std::uint32_t lanes_not_below(Vec<T> v, T bar) {

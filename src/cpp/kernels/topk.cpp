@@ -4,6 +4,7 @@
 
 #include "best.hpp"
 #include "packed.hpp"
+#include "sums.hpp"
 
 namespace pyrec::cpu {
 namespace {
@@ -47,35 +48,6 @@ Index select_rows(const Exec& ex, Id* out_items, T* out_scores, Index n, Index k
         nans += best.finish(ex, out_items, out_scores);
     });
     return nans;
-}
-
-// acc[c] = sum_k x[k] * at(k)[ids[c]], k ascending: the candidates of one row, in the order of the full product.
-template <class T, class Row> void gather_scores(T* acc, Index nnz, const T* x, Row at, const Id* ids, Index count) {
-    std::fill(acc, acc + count, T(0));
-    for (Index k = 0; k < nnz; ++k) {
-        const T* w = at(k);
-        for (Index c = 0; c < count; ++c) acc[c] += x[k] * w[ids[c]];
-    }
-}
-
-constexpr int kSumVectors = 8;  // sums of a row that are held in registers
-
-// sums[c] = sum_e x[e] * w[e][c] over the entries of a row of X, for `count` columns of w, whose rows are stride apart.
-template <class T> void row_sums(T* sums, const Csr<T>& X, Index row, const T* w, Index stride, Index count) {
-    constexpr int lanes = kLanes<T>;
-    const Index from = X.indptr[row], to = X.indptr[row + 1];
-    if (count < kSumVectors * lanes) {
-        std::fill(sums, sums + count, T(0));
-        for (Index e = from; e < to; ++e)
-            for (Index c = 0; c < count; ++c) sums[c] += X.data[e] * w[X.indices[e] * stride + c];
-        return;
-    }
-    Vec<T> s[kSumVectors] = {};
-    for (Index e = from; e < to; ++e) {
-        const T* at = w + X.indices[e] * stride;
-        for (int v = 0; v < kSumVectors; ++v) s[v] += X.data[e] * load(at + v * lanes);
-    }
-    for (int v = 0; v < kSumVectors; ++v) store(sums + v * lanes, s[v]);
 }
 
 template <class T> void offer_listed(Best<T>& best, const T* scores, const Id* ids, Index count) {
@@ -151,17 +123,15 @@ Index factor_top_k(const Exec& ex, Id* out_items, T* out_scores, const T* users,
     }
     constexpr Index mr = kTileRows, nr = kTileColumns<T>;
     const Index panels = ceil_div(I, nr);
-    Scratch<T> packed(panels * nr * d);
-    T* b = packed.data();
-    parallel_for(ex, panels, 64,
-                 [=](Index p) { pack_rows(b + p * nr * d, nr, items + p * nr * d, d, std::min(nr, I - p * nr), d); });
+    Scratch<T> packed(packed_size(I, nr, d));
+    const T* b = packed.data();
+    pack_panels(ex, packed.data(), nr, items, I, d);
     // Rows of a chunk stay in the second-level cache while all items stream past.
     const Index grain = std::clamp<Index>(32768 / std::max<Index>(d, 1), 1, 12) * mr;
     return select_rows<T>(ex, out_items, out_scores, n, k, grain, filter,
                           [=](Index begin, Index rows, BestRows<T>& best) {
-        Scratch<T> a(ceil_div(rows, mr) * mr * d);
-        for (Index r = 0; r < rows; r += mr)
-            pack_rows(a.data() + r * d, mr, users + (begin + r) * d, d, std::min(mr, rows - r), d);
+        Scratch<T> a(packed_size(rows, mr, d));
+        pack_panels(Exec{}, a.data(), mr, users + begin * d, rows, d);
         RegisterTile<T> tile;
         for (Index p = 0; p < panels; ++p) {
             for (Index r = 0; r < rows; r += mr) {
@@ -180,41 +150,24 @@ Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X
                               [=](Index begin, Index rows, BestRows<T>& best) {
             for (Index r = 0; r < rows; ++r) {
                 const Id* c = filter.candidates.begin(begin + r);
-                const Index count = filter.candidates.end(begin + r) - c, from = X.indptr[begin + r];
+                const Index count = filter.candidates.end(begin + r) - c;
                 Scratch<T> acc(count);
-                gather_scores(acc.data(), X.indptr[begin + r + 1] - from, X.data + from,
-                              [=](Index e) { return W + X.indices[from + e] * I; }, c, count);
+                gather_scores(acc.data(), X, begin + r, W, I, c, count);
                 offer_listed(best[r], acc.data(), c, count);
             }
         });
     }
-    // Columns in blocks outside, rows inside: a block of W serves many rows from cache. Where it serves enough of them
-    // it is packed first, which makes its lines and pages adjacent.
-    constexpr Index width = kSumVectors * kLanes<T>, batch = 16384;
     Index nans = 0;
-    for (Index first = 0; first < X.rows; first += batch) {
-        const Index rows = std::min(batch, X.rows - first);
-        const bool packs = X.indptr[first + rows] - X.indptr[first] > 4 * X.cols;
-        Scratch<T> packed(packs ? X.cols * width : 0);
+    for (Index first = 0; first < X.rows; first += kSumRows) {
+        const Index rows = std::min(kSumRows, X.rows - first);
         BestRows<T> best(first, rows, k, filter);
-        for (Index j = 0; j < I; j += width) {
-            const Index count = std::min(width, I - j);
-            T* block = packed.data();
-            if (packs) {
-                parallel_for(ex, X.cols, 256, [=](Index i) {
-                    std::copy_n(W + i * I + j, count, block + i * width);
-                    std::fill(block + i * width + count, block + (i + 1) * width, T(0));
-                });
-            }
+        for_column_blocks(ex, X, first, rows, W, I, [&](Index j, Index count, auto sum) {
             parallel_for(ex, rows, 16, [&](Index r) {
-                T sums[width];
-                if (packs)
-                    row_sums(sums, X, first + r, block, width, width);
-                else
-                    row_sums(sums, X, first + r, W + j, I, count);
+                T sums[kSumWidth<T>];
+                sum(sums, first + r);
                 best[r].offer_all(sums, count, static_cast<Id>(j));
             });
-        }
+        });
         nans += best.finish(ex, out_items, out_scores);
     }
     return nans;
@@ -227,11 +180,7 @@ Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X
                           [=](Index begin, Index rows, BestRows<T>& best) {
         Scratch<T> sums(W.cols);
         for (Index r = 0; r < rows; ++r) {
-            std::fill(sums.data(), sums.data() + W.cols, T(0));
-            for (Index e = X.indptr[begin + r]; e < X.indptr[begin + r + 1]; ++e) {
-                const Index i = X.indices[e];
-                for (Index w = W.indptr[i]; w < W.indptr[i + 1]; ++w) sums[W.indices[w]] += X.data[e] * W.data[w];
-            }
+            sparse_row_sums(sums.data(), X, begin + r, W);
             if (!filter.candidates) {
                 best[r].offer_all(sums.data(), W.cols, 0);
                 continue;

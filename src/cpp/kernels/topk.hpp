@@ -3,19 +3,9 @@
 // Order: higher score, then smaller id; NaN after every number. Where fewer than k items can be ranked, out_items is
 // padded with -1 and out_scores with -inf. All functions return how many NaN scores they met.
 #pragma once
-#include "common.hpp"
+#include "lists.hpp"
 
 namespace pyrec::PYREC_BACKEND {
-
-// Lists of ids, ascending. No list: indptr null. One list for all rows: shared.
-struct IdLists {
-    const Index* indptr = nullptr;
-    const Id* ids = nullptr;
-    bool shared = false;
-    explicit operator bool() const { return indptr != nullptr; }
-    const Id* begin(Index row) const { return indptr ? ids + indptr[shared ? 0 : row] : nullptr; }
-    const Id* end(Index row) const { return indptr ? ids + indptr[shared ? 1 : row + 1] : nullptr; }
-};
 
 // What is ranked: all items but those of `excluded`, or, where given, `candidates` without `excluded`.
 struct Filter {

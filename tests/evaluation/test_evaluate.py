@@ -5,49 +5,14 @@ from math import log2
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from evaluation_data import SEED, TableModel, full_ranks, one_user, problem
 from hypothesis import given
-from hypothesis import strategies as st
 from movielens import ml100k_hash_split, ml100k_leave_one_out
 
-import pyrec_core.evaluation as module
+import pyrec_core.evaluation._ranker as module
 from pyrec_core import EASE, Popularity, PyrecWarning
 from pyrec_core.evaluation import Evaluation, evaluate
 from pyrec_core.split import Split, per_user, sample_negatives, strong_generalisation
-
-SEED = st.integers(0, 2**32 - 1)
-
-
-class TableModel:
-    """Ranks by a table of scores (n_users, n_items), new users by the row at which they come."""
-
-    def __init__(self, scores, seen=None):
-        self.scores, self.seen = np.asarray(scores, float), seen
-        self.next_row = 0
-        self.calls = []
-
-    def recommend(self, users, k=10, exclude_seen=True):
-        if sp.issparse(users):
-            scores = self.scores[self.next_row : self.next_row + users.shape[0]].copy()
-            self.next_row += users.shape[0]
-            seen = users.toarray() != 0
-        else:
-            scores, seen = self.scores[users].copy(), self.seen.toarray()[users] != 0
-        self.calls.append(scores.shape[0])
-        if exclude_seen:
-            scores[seen] = -np.inf
-        items = np.full((len(scores), k), -1, np.int32)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        items[:, : order.shape[1]] = np.where(np.take_along_axis(scores, order, 1) == -np.inf, -1, order)
-        return items, None
-
-    def predict(self, users, items):
-        return self.scores[users, items]
-
-
-def problem(seed, n_users=23, n_items=17):
-    rng = np.random.default_rng(seed)
-    X = (rng.random((n_users, n_items)) < rng.random((n_users, 1)) * 0.7).astype(float)
-    return X, rng.integers(0, 6, (n_users, n_items)).astype(float)  # few levels of score: many ties
 
 
 def ndcg_by_hand(ranks, n, k):
@@ -68,22 +33,6 @@ def by_hand(rank_lists, k):
             for ranks in rank_lists
         ]
     )
-
-
-def full_ranks(scores, test, seen):
-    """Ranks by counting: items that score more, and equal ones with a smaller id, come before."""
-    lists = []
-    for user in range(len(test)):
-        wanted = np.flatnonzero(test[user])
-        rankable = np.flatnonzero(~seen[user])
-        lists.append(
-            [
-                1 + sum((scores[user, j], -j) > (scores[user, i], -i) for j in rankable)
-                for i in wanted
-                if not seen[user, i]
-            ]
-        )
-    return lists
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
@@ -142,13 +91,6 @@ def test_sampled_candidates_are_ranked_conservatively(seed):
     assert "sampled" in repr(found)
 
 
-def one_user(negatives, train=(), test=(0,), n_items=6):
-    def row(items):
-        return sp.csr_array(np.isin(np.arange(n_items), items)[None].astype(np.float32))
-
-    return Split(row(list(train)), row(list(test)), negatives=np.array([negatives], np.int32))
-
-
 def test_a_collapsed_model_gets_nothing_from_sampled_ties():
     found = evaluate(TableModel(np.zeros((1, 6))), one_user([1, 2, 3]), "hit_rate", (3, 4))
     assert (found["hit_rate@3"], found["hit_rate@4"]) == (0, 1)
@@ -193,7 +135,7 @@ def test_batches_do_not_change_the_result(seed):
     for split in (plain, sample_negatives(plain, 5), held_out):
         whole = evaluate(TableModel(scores, split.train), split, "ndcg", 5)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "_MAX_BATCH", 3)
+            patch.setattr(module, "MAX_BATCH", 3)
             model = TableModel(scores, split.train)
             parts = evaluate(model, split, "ndcg", 5)
         assert max(model.calls, default=0) <= 3
@@ -201,7 +143,7 @@ def test_batches_do_not_change_the_result(seed):
 
 
 def test_batches_are_bounded_by_their_elements(monkeypatch):
-    monkeypatch.setattr(module, "_BATCH_ELEMENTS", 40)
+    monkeypatch.setattr(module, "BATCH_ELEMENTS", 40)
     X, scores = problem(1)
     split = per_user(X, test_size=0.3)
     model = TableModel(scores, split.train)
@@ -265,7 +207,7 @@ def test_wrong_shapes_from_the_model_are_an_error():
     ("options", "error", "message"),
     [
         ({"split": "x"}, TypeError, "split must be a Split, got str"),
-        ({"metrics": "map"}, ValueError, "metrics must be one of 'precision', .*, got 'map'"),
+        ({"metrics": "ap"}, ValueError, "metrics must be one of 'precision', .*, got 'ap'"),
         ({"metrics": ["ndcg", 10]}, TypeError, "metrics must be strings, got 10"),
         ({"metrics": "ndcg@x"}, ValueError, "metrics must be like 'ndcg' or 'ndcg@10', got 'ndcg@x'"),
         ({"metrics": "ndcg@0"}, ValueError, "k must be >= 1, got 0"),

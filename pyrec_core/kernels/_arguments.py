@@ -1,0 +1,54 @@
+"""Arguments that the kernels of several families share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .._backend import Array, cpu
+from .._validation import Csr, check_float_array, check_interactions
+
+Lists = tuple[NDArray[np.int64], NDArray[np.int32]] | None
+
+
+def pattern(name: str, lists: Any, n: int, n_items: int) -> Lists:
+    """Offsets and ascending ids of the stored entries of a sparse matrix (n, I)."""
+    if lists is None:
+        return None
+    if not isinstance(lists, Csr):
+        if not sp.issparse(lists):
+            raise TypeError(f"{name} must be a sparse matrix, got {type(lists).__name__}")
+        lists = sp.csr_array(lists)
+        ones = np.ones(len(lists.indices), np.float32)  # a stored zero counts
+        lists = sp.csr_array((ones, lists.indices, lists.indptr), shape=lists.shape)
+    lists = check_interactions(name, lists, n_users=n, n_items=n_items)
+    return lists.indptr, lists.indices
+
+
+def factors(user_factors: Array, item_factors: Array) -> tuple[Array, Array]:
+    """Both tables of factors, of one dtype and width."""
+    user_factors = check_float_array("user_factors", user_factors, ndim=2)
+    item_factors = check_float_array("item_factors", item_factors, ndim=2)
+    if item_factors.dtype != user_factors.dtype:
+        raise TypeError(f"item_factors must be {user_factors.dtype} like user_factors, got {item_factors.dtype}")
+    if item_factors.shape[1] != user_factors.shape[1]:
+        raise ValueError(
+            f"item_factors must have {user_factors.shape[1]} columns like user_factors, got {item_factors.shape[1]}"
+        )
+    return user_factors, item_factors
+
+
+def product(dense: str, sparse: str, X: Any, weights: Any) -> tuple[Csr, Callable[..., Any], tuple[Any, ...], int]:
+    """``X`` in the dtype of ``weights``, the kernel for dense or sparse weights, its arguments, the number of items."""
+    arguments: tuple[Any, ...]
+    if sp.issparse(weights) or isinstance(weights, Csr):
+        w = check_interactions("weights", weights)
+        X = check_interactions("X", X, n_items=w.shape[0], dtype=w.data.dtype)
+        native, arguments, n_items = getattr(cpu(), sparse), (w.indptr, w.indices, w.data, w.shape[1]), w.shape[1]
+    else:
+        weights = check_float_array("weights", weights, ndim=2)
+        X = check_interactions("X", X, n_items=weights.shape[0], dtype=weights.dtype)
+        native, arguments, n_items = getattr(cpu(), dense), (weights,), weights.shape[1]
+    return X, native, (X.indptr, X.indices, X.data, *arguments), n_items

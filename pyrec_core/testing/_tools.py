@@ -1,0 +1,44 @@
+"""What the checks share: data, and ways to complain."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+N_USERS, N_ITEMS = 60, 25
+
+
+def copy(model: Any) -> Any:
+    return type(model)(**model.get_params())
+
+
+def matrix(n_users: int = N_USERS, seed: int = 0) -> Any:
+    """Binary float32 CSR; every user has 2 items or more, the last item has no user."""
+    rng = np.random.default_rng(seed)
+    dense = rng.random((n_users, N_ITEMS)) < np.linspace(0.5, 0.05, N_ITEMS)
+    dense[:, :2] |= ~dense[:, :2].any(axis=1, keepdims=True)
+    dense[np.arange(n_users), 2 + np.arange(n_users) % (N_ITEMS - 3)] = True
+    dense[:, -1] = False
+    return sp.csr_array(dense.astype(np.float32))
+
+
+def require(condition: Any, message: str) -> None:
+    if not np.all(condition):
+        raise AssertionError(message)
+
+
+def refuses(error: type[Exception], what: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    try:
+        call(*args, **kwargs)
+    except error:
+        return
+    except Exception as other:
+        kind = type(other).__name__
+        raise AssertionError(f"{what} must raise {error.__name__}, got {kind}: {other}") from other
+    raise AssertionError(f"{what} must raise {error.__name__}, nothing was raised")
+
+
+def same(a: tuple[Any, Any], b: tuple[Any, Any], what: str) -> None:
+    np.testing.assert_array_equal(a[0], b[0], err_msg=f"items differ: {what}")
+    np.testing.assert_array_equal(a[1], b[1], err_msg=f"scores differ: {what}")
