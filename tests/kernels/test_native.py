@@ -48,6 +48,7 @@ def test_environment_forces_a_level(simd_level):
     assert python(code, PYREC_SIMD="" if simd_level == "native" else simd_level) == f"pyrec_core.{name}"
 
 
+@pytest.mark.skipif(_detect.simd_level() == 0, reason="not an x86-64 processor")
 @pytest.mark.parametrize(
     ("value", "message"), [("v9", "PYREC_SIMD must be v2, v3 or v4, got 'v9'"), ("4", "must be v2, v3 or v4")]
 )
@@ -70,6 +71,7 @@ def test_number_of_threads_from_environment():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 and later: threads and fork
 def test_a_forked_child_can_compute_again():
     G = gram(random_sparse(np.random.default_rng(0), 900, 500), dtype="float64")
     want = ease_weights(G, 3.0, n_threads=2)
@@ -82,6 +84,7 @@ def test_a_forked_child_can_compute_again():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 and later: threads and fork
 def test_fork_while_another_thread_computes():
     G = gram(random_sparse(np.random.default_rng(0), 900, 700), dtype="float64")
     stop = threading.Event()
@@ -106,6 +109,7 @@ def test_fork_while_another_thread_computes():
     assert os.waitstatus_to_exitcode(status) == 0
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs pthread_kill")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_stops_a_long_kernel_within_a_second(n_threads):
     # about 2.7e11 multiply-adds: seconds on any machine
