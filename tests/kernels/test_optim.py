@@ -197,7 +197,7 @@ def test_steps_have_the_same_bits_for_any_number_of_threads():
         ({"grad": np.zeros((2, 3))}, ValueError, r"grad must have shape \(2, 2\), got \(2, 3\)"),
         ({"rule": "adam2"}, ValueError, "rule must be one of 'sgd', .*, got 'adam2'"),
         ({"learning_rate": 0.0}, ValueError, "learning_rate must be > 0.0, got 0.0"),
-        ({"rule": "sgd", "momentum": 1.0, "states": {"velocity": np.zeros((3, 2))}}, ValueError, "momentum must be < 1"),
+        ({"rule": "sgd", "momentum": 1.0, "states": {"velocity": np.zeros((3, 2))}}, ValueError, "momentum must be <"),
         ({"beta2": 1.0}, ValueError, "beta2 must be < 1, got 1.0"),
         ({"l2": -1.0}, ValueError, "l2 must be >= 0.0, got -1.0"),
         ({"t": 0}, ValueError, "t must be >= 1, got 0"),
