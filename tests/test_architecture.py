@@ -34,6 +34,8 @@ FLOORS = [
     ("optim._rules", 4.2),
     ("optim", 4.3),
     ("split", 4.0),
+    ("train._sessions", 5.0),
+    ("train", 5.1),
     ("models._estimator", 6.0),
     ("models.interaction._base", 6.1),
     ("models.interaction", 6.2),

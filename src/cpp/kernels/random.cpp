@@ -1,26 +1,16 @@
 #include "random.hpp"
 
 namespace pyrec::cpu {
-namespace {
-
-// Element i of a stream has words 2 (i mod 2) and 2 (i mod 2) + 1 of example i / 2.
-std::uint64_t bits_of(const Stream& stream, std::uint64_t i) {
-    const Words w = random_words(stream, i / 2, 0);
-    const std::uint32_t* half = w.word + 2 * (i % 2);
-    return std::uint64_t{half[1]} << 32 | half[0];
-}
-
-}  // namespace
-
 template <class T> void random_uniform(const Exec& ex, T* out, Index n, const Stream& stream, std::uint64_t first) {
-    parallel_for(ex, n, 16384,
-                 [=](Index i) { out[i] = unit_interval<T>(bits_of(stream, first + static_cast<std::uint64_t>(i))); });
+    parallel_for(ex, n, 16384, [=](Index i) {
+        out[i] = unit_interval<T>(random_bits(stream, first + static_cast<std::uint64_t>(i)));
+    });
 }
 
 void random_integers(const Exec& ex, Index* out, Index n, std::uint64_t high, const Stream& stream,
                      std::uint64_t first) {
     parallel_for(ex, n, 16384, [=](Index i) {
-        const std::uint64_t bits = bits_of(stream, first + static_cast<std::uint64_t>(i));
+        const std::uint64_t bits = random_bits(stream, first + static_cast<std::uint64_t>(i));
         __extension__ using Wide = unsigned __int128;
         out[i] = static_cast<Index>(Wide{bits} * high >> 64);
     });

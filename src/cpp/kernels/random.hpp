@@ -41,6 +41,13 @@ PYREC_HOST_DEVICE inline Words random_words(const Stream& s, std::uint64_t examp
     return philox(lo(s.seed), hi(s.seed), Words{{block, lo(example), hi(example), s.purpose << 24 | s.epoch}});
 }
 
+// Element i of the stream: half of the words of example i / 2.
+PYREC_HOST_DEVICE inline std::uint64_t random_bits(const Stream& s, std::uint64_t i) {
+    const Words w = random_words(s, i / 2, 0);
+    const std::uint32_t* half = w.word + 2 * (i % 2);
+    return std::uint64_t{half[1]} << 32 | half[0];
+}
+
 // In [0, 1), from 64 random bits, of which the highest 53 or 24 are used.
 template <class T> PYREC_HOST_DEVICE inline T unit_interval(std::uint64_t bits) {
     if constexpr (sizeof(T) == 4)
