@@ -41,11 +41,15 @@ PYREC_HOST_DEVICE inline Words random_words(const Stream& s, std::uint64_t examp
     return philox(lo(s.seed), hi(s.seed), Words{{block, lo(example), hi(example), s.purpose << 24 | s.epoch}});
 }
 
-// Element i of the stream: half of the words of example i / 2.
-PYREC_HOST_DEVICE inline std::uint64_t random_bits(const Stream& s, std::uint64_t i) {
-    const Words w = random_words(s, i / 2, 0);
-    const std::uint32_t* half = w.word + 2 * (i % 2);
-    return std::uint64_t{half[1]} << 32 | half[0];
+// f(k, element first + k of the stream) for k in [begin, end). Element i is one half of the words of example i / 2.
+template <class F>
+PYREC_HOST_DEVICE inline void for_random_bits(const Stream& s, std::uint64_t first, Index begin, Index end, F f) {
+    for (Index k = begin; k < end;) {
+        const std::uint64_t i = first + static_cast<std::uint64_t>(k);
+        const Words w = random_words(s, i / 2, 0);
+        for (int half = static_cast<int>(i % 2); half < 2 && k < end; ++half, ++k)
+            f(k, std::uint64_t{w.word[2 * half + 1]} << 32 | w.word[2 * half]);
+    }
 }
 
 // In [0, 1), from 64 random bits, of which the highest 53 or 24 are used.

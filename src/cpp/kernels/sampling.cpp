@@ -38,11 +38,13 @@ void alias_table(double* threshold, Id* alias, const double* weights, Index n) {
 void sample_alias(const Exec& ex, Id* out, Index m, const double* threshold, const Id* alias, Index n,
                   const Stream& stream, std::uint64_t first) {
     __extension__ using Wide = unsigned __int128;
-    parallel_for(ex, m, 4096, [=](Index k) {
-        const Wide product = Wide{random_bits(stream, first + static_cast<std::uint64_t>(k))} * static_cast<Wide>(n);
-        const Index i = static_cast<Index>(product >> 64);
-        const double u = unit_interval<double>(static_cast<std::uint64_t>(product));
-        out[k] = u < threshold[i] ? static_cast<Id>(i) : alias[i];
+    parallel_ranges(ex, m, 4096, [=](Index begin, Index end) {
+        for_random_bits(stream, first, begin, end, [=](Index k, std::uint64_t bits) {
+            const Wide product = Wide{bits} * static_cast<Wide>(n);
+            const Index i = static_cast<Index>(product >> 64);
+            const double u = unit_interval<double>(static_cast<std::uint64_t>(product));
+            out[k] = u < threshold[i] ? static_cast<Id>(i) : alias[i];
+        });
     });
 }
 
