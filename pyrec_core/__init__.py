@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from . import datasets, kernels, metrics, models, split, testing
+    from . import datasets, kernels, metrics, models, optim, split, testing, train
     from ._errors import ConvergenceWarning, NotEnoughMemoryError, NotFittedError, PyrecWarning
     from ._features import Features
     from ._interactions import Interactions
@@ -57,8 +57,10 @@ __all__ = [
     "load",
     "metrics",
     "models",
+    "optim",
     "split",
     "testing",
+    "train",
 ]
 
 

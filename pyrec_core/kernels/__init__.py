@@ -9,9 +9,33 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import gram, interaction, linalg, random, topk
+    from . import (
+        cooccurrence,
+        gram,
+        interaction,
+        linalg,
+        optim,
+        random,
+        ranking,
+        sampling,
+        sessions,
+        slim,
+        topk,
+    )
 
-__all__ = ["cooccurrence", "gram", "interaction", "linalg", "random", "ranking", "slim", "topk"]
+__all__ = [
+    "cooccurrence",
+    "gram",
+    "interaction",
+    "linalg",
+    "optim",
+    "random",
+    "ranking",
+    "sampling",
+    "sessions",
+    "slim",
+    "topk",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

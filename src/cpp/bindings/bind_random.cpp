@@ -6,12 +6,6 @@
 namespace pyrec {
 namespace {
 
-Stream stream_of(std::uint64_t seed, std::uint32_t purpose, std::uint32_t epoch) {
-    require(purpose < 1u << 8, "purpose must be below 2^8");
-    require(epoch < 1u << 24, "epoch must be below 2^24");
-    return {seed, purpose, epoch};
-}
-
 template <class T>
 void uniform(const Exec& ex, Out<T> out, std::uint64_t seed, std::uint32_t purpose, std::uint32_t epoch,
              std::uint64_t first) {

@@ -2,6 +2,7 @@
 #pragma once
 #include "array.hpp"
 #include "blas.hpp"
+#include "random.hpp"
 
 namespace pyrec {
 
@@ -19,6 +20,12 @@ Csr<T> csr(const char* name, const In<Index>& indptr, const In<Id>& indices, con
     require_shape(name, data, {indices.size()});
     require_ids(name, indices.data, indices.size(), cols);
     return {indptr.data, indices.data, data.data, indptr.shape[0] - 1, cols};
+}
+
+inline Stream stream_of(std::uint64_t seed, std::uint32_t purpose, std::uint32_t epoch) {
+    require(purpose < 1u << 8, "purpose must be below 2^8");
+    require(epoch < 1u << 24, "epoch must be below 2^24");
+    return {seed, purpose, epoch};
 }
 
 }  // namespace pyrec

@@ -41,6 +41,24 @@ PYREC_HOST_DEVICE inline Words random_words(const Stream& s, std::uint64_t examp
     return philox(lo(s.seed), hi(s.seed), Words{{block, lo(example), hi(example), s.purpose << 24 | s.epoch}});
 }
 
+// Element i of a stream is one half of the words of example i / 2.
+PYREC_HOST_DEVICE inline std::uint64_t half_of(const Words& w, int half) {
+    return std::uint64_t{w.word[2 * half + 1]} << 32 | w.word[2 * half];
+}
+PYREC_HOST_DEVICE inline std::uint64_t random_bits(const Stream& s, std::uint64_t i) {
+    return half_of(random_words(s, i / 2, 0), static_cast<int>(i % 2));
+}
+
+// f(k, element first + k of the stream) for k in [begin, end), each example made once.
+template <class F>
+PYREC_HOST_DEVICE inline void for_random_bits(const Stream& s, std::uint64_t first, Index begin, Index end, F f) {
+    for (Index k = begin; k < end;) {
+        const std::uint64_t i = first + static_cast<std::uint64_t>(k);
+        const Words w = random_words(s, i / 2, 0);
+        for (int half = static_cast<int>(i % 2); half < 2 && k < end; ++half, ++k) f(k, half_of(w, half));
+    }
+}
+
 // In [0, 1), from 64 random bits, of which the highest 53 or 24 are used.
 template <class T> PYREC_HOST_DEVICE inline T unit_interval(std::uint64_t bits) {
     if constexpr (sizeof(T) == 4)

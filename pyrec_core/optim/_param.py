@@ -1,0 +1,73 @@
+"""A parameter: a value and its gradient."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._validation import check_float_array, check_id_range, check_integers, check_like
+
+
+class Param:
+    """A parameter of a model: a value, and the gradient of the current batch.
+
+    Parameters
+    ----------
+    value : float32 or float64 array
+        C-contiguous; changed in place by `Optimizer.step`. A table whose rows are looked up has shape (rows, d) or
+        (rows,), and takes its gradient row by row.
+
+    Attributes
+    ----------
+    value : array
+    grad : array or None
+        Sum of the dense gradients added since the last step.
+    rows : list of (ids, gradient rows)
+        The row gradients added since the last step.
+    state : dict of str to array
+        What the rule keeps; made by the first step.
+    t : int
+        Steps made.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrec_core.optim import SGD, Param
+    >>> table = Param(np.zeros((3, 2)))
+    >>> table.add_rows([1, 1], np.ones((2, 2)))
+    >>> SGD(learning_rate=0.5).step([table])
+    >>> table.value
+    array([[ 0.,  0.],
+           [-1., -1.],
+           [ 0.,  0.]])
+    """
+
+    def __init__(self, value: Any) -> None:
+        value = np.asarray(value)
+        self.value: NDArray[Any] = check_float_array("value", value, ndim=value.ndim)
+        self.grad: NDArray[Any] | None = None
+        self.rows: list[tuple[NDArray[np.int32], NDArray[Any]]] = []
+        self.state: dict[str, NDArray[Any]] = {}
+        self.t = 0
+
+    def __repr__(self) -> str:
+        return f"Param({self.value.dtype} {self.value.shape}, {self.t} steps)"
+
+    def add_grad(self, grad: Any) -> None:
+        """Add a gradient of the whole value; the array is kept, and must not be changed afterwards."""
+        grad = check_like("grad", grad, self.value.shape, self.value.dtype)
+        self.grad = grad if self.grad is None else self.grad + grad
+
+    def add_rows(self, ids: ArrayLike, rows: Any) -> None:
+        """Add gradients of rows: ``ids`` (n,), which may repeat, and ``rows`` (n, d), or (n,) for a 1-D value."""
+        given = check_integers("ids", ids)
+        dense = check_id_range("ids", given, len(self.value), "row").astype(np.int32)
+        if dense.ndim != 1:
+            raise ValueError(f"ids must be 1-D, got shape {dense.shape}")
+        rows = check_like("rows", rows, (len(dense), *self.value.shape[1:]), self.value.dtype)
+        if len(dense):
+            self.rows.append((dense, rows))
+
+    def clear(self) -> None:
+        """Forget the gradients."""
+        self.grad, self.rows = None, []
