@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 pytestmark = pytest.mark.source
@@ -339,21 +338,3 @@ def test_parity_reads_published_files_and_fills_its_page(bench, monkeypatch, tmp
     monkeypatch.delenv("PYREC_DATA")
     with pytest.raises(SystemExit, match="PYREC_DATA must name a folder"):
         parity.main()
-
-
-def test_parity_ranks_conservatively(bench):
-    parity = bench("parity")
-
-    class Model:
-        def predict(self, users, items):
-            return np.broadcast_to(np.array([3.0, 2.0, 2.0, 1.0])[items], np.broadcast(users, items).shape)
-
-    test, others = np.array([1, 0]), np.array([[0, 2, -1], [1, 2, 3]])
-    hit_rate, ndcg = parity.rank_measures(Model(), test, others, k=2)
-    assert (hit_rate, ndcg) == (0.5, 0.5)  # user 0: behind item 0, and the tie with item 2 counts against it
-
-
-def test_parity_average_precision(bench):
-    ranked, relevant = np.array([[2, 0, 1], [0, -1, -1], [0, 1, 2]]), np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0]])
-    found = bench("parity").average_precision(ranked, sp.csr_array(relevant), 3)
-    np.testing.assert_allclose(found, [1.0, 0.0, np.nan])

@@ -8,7 +8,6 @@ from pyrec_core import EASE, SLIM, ItemToItem, MarginalizedDAE, Popularity
 from pyrec_core.kernels.gram import gram
 from pyrec_core.metrics import average_precision, ndcg, precision, recall
 
-
 # P@10, NDCG@10, MAP@10, R@20, NDCG@100, R@100 of 942 users
 HASH_SPLIT = [
     (Popularity(), True, (0.1858, 0.2133, 0.1121, 0.1739, 0.2925, 0.4281)),
