@@ -88,7 +88,8 @@ def cooccurrence_weights(
         rows = rows._replace(data=np.ones_like(rows.data))
     weight = _user_weights(weights, n_users).astype(rows.data.dtype)
     x = rows.to_scipy().T.tocsr()
-    by_item = Csr(x.indptr.astype(np.int64), x.indices, x.data * weight[x.indices], x.shape)
+    users = x.indices.astype(np.int32, copy=False)
+    by_item = Csr(x.indptr.astype(np.int64), users, x.data * weight[users], x.shape)
     of_item = np.repeat(np.arange(n_items), np.diff(by_item.indptr))
     sizes = np.bincount(of_item, by_item.data.astype(np.float64) * x.data, minlength=n_items)
     sizes = sizes.astype(np.float64, copy=False)  # of nothing they are integers
