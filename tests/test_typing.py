@@ -43,7 +43,7 @@ def mypy(tmp_path_factory):
 def test_models_have_types(mypy):
     said = mypy(SCRIPT)
     assert 'Revealed type is "pyrec_core.models.interaction.ease.EASE"' in said
-    assert "numpy.signedinteger[numpy._typing._nbit_base._32Bit]" in said or "numpy.int32" in said
+    assert 'Revealed type is "numpy.ndarray[' in said
     assert 'Unexpected keyword argument "l3" for "EASE"' in said
     assert 'Missing positional argument "k" in call to "top_k"' in said
     assert "Found 2 errors" in said, said
