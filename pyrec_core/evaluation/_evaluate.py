@@ -65,7 +65,7 @@ def evaluate(
         Leave out what is known of each user. The output of the model is checked for it.
     ties : {"id", "conservative", "standard", "median"}, optional
         Which items of equal score are ahead of a held-out one: those with a smaller id, all, none, half of them.
-        Default: "id", as `recommend` lists them, and "conservative" if the split has ``negatives``, so that a model
+        Default: "id", as ``recommend`` lists them, and "conservative" if the split has ``negatives``, so that a model
         without an opinion gets 0. Others than "id" rank all items.
     item_groups : array (n_items,), optional
         Group of each item (integers or strings, such as `metrics.popularity_groups`): the metrics of the ranking

@@ -58,7 +58,7 @@ class SLIM(LinearItemModel):
 
     Notes
     -----
-    Training needs memory for one n_items x n_items matrix. `similar_items` ranks by row i of W. `irspack`'s
+    Training needs memory for one n_items x n_items matrix. `similar_items` ranks by row i of W. irspack's
     ``alpha`` and ``l1_ratio`` are ``l1 = n_users alpha l1_ratio`` and ``l2 = n_users alpha (1 - l1_ratio)``.
 
     Examples
