@@ -1,90 +1,92 @@
-// The ranks of a row's relevant items, counted while the scores of all items pass by in blocks. CPU only.
+// The ranks of a row's relevant items, counted while the scores of all items pass by. CPU only.
 #pragma once
 #include <bit>
 
 #include "best.hpp"
+#include "compare.hpp"
 #include "ranking.hpp"
-#include "simd.hpp"
 
 namespace pyrec::cpu {
 
-// A relevant item. Ahead of it are items that score >= `before` and have a smaller id, or that score >= `after`.
+// A relevant item. Ahead of it are the items of smaller id that score >= bar[0], and those of larger id >= bar[1].
 template <class T> struct Probe {
-    T before, after;
+    T bar[2];
     Id id;
     Id count;  // items found ahead of it; among many probes, those found ahead of it but not of the probe before
     Id entry;  // which of the row's relevant items it is
+
+    bool is_behind(T score, Id other) const { return score >= bar[other > id]; }
 };
 
 // Ascending ids that are met in ascending order.
 struct Walk {
     const Id *at = nullptr, *end = nullptr;
+
     bool has(Id id) {
         while (at < end && *at < id) ++at;
         return at < end && *at == id;
     }
-};
 
-inline constexpr Index kBlock = 256;  // scores offered at a time, at most
-// From here on each score is searched among the probes. Fewer are each compared with all scores.
-inline constexpr Index kManyProbes = 160;
+    // Makes the scores of these ids NaN, which is ahead of nothing. x: scores of the ids from `first` on.
+    template <class T> void hide(T* x, Index count, Id first) {
+        for (; at < end && *at - first < count; ++at)
+            if (*at >= first) x[*at - first] = std::numeric_limits<T>::quiet_NaN();
+    }
+};
 
 template <class T> class CountedRow {
   public:
-    // scores: of the relevant items of the row. probes: room for 2 (number of them + 1).
-    void start(Probe<T>* probes, const T* scores, const Sought& sought, Index row) {
+    // scores: of the relevant items of the row, kept and sorted. probes: room for 2 (number of them + 1).
+    void start(Probe<T>* probes, T* scores, const Sought& sought, Index row) {
         relevant_ = {sought.relevant.begin(row), sought.relevant.end(row)};
         excluded_ = {sought.excluded.begin(row), sought.excluded.end(row)};
         n_relevant_ = relevant_.end - relevant_.at, n_excluded_ = excluded_.end - excluded_.at;
-        depth_ = sought.depth, nans_ = other_nans_ = 0;
-        const bool before = sought.ties != Ties::standard;
-        const bool after = sought.ties == Ties::conservative || sought.ties == Ties::median;
-        side_[0] = {probes, before, after};
-        side_[1] = {probes + n_relevant_ + 1, false, false};
+        depth_ = sought.depth, nans_ = other_nans_ = found_ = 0;
+        const bool smaller = sought.ties != Ties::standard;
+        const bool larger = sought.ties == Ties::conservative || sought.ties == Ties::median;
         sides_ = sought.ties == Ties::median ? 2 : 1;
+        side_[0] = {probes, {smaller, larger}};
+        side_[1] = {probes + n_relevant_ + 1, {false, false}};
 
-        found_ = 0;
         Walk excluded = excluded_;
-        for (const Id* i = relevant_.at; i < relevant_.end; ++i)
-            if (const auto e = static_cast<Id>(i - relevant_.at); !excluded.has(*i))
-                probes[found_++] = {scores[e], scores[e], *i, 0, e};
+        for (Id e = 0; e < n_relevant_; ++e)
+            if (const Id id = relevant_.at[e]; !excluded.has(id)) probes[found_++] = {{scores[e], scores[e]}, id, 0, e};
         std::sort(probes, probes + found_, [](const Probe<T>& a, const Probe<T>& b) {
-            return better(Scored<T>{a.before, a.id}, Scored<T>{b.before, b.id});
+            return better(Scored<T>{a.bar[0], a.id}, Scored<T>{b.bar[0], b.id});
         });
-        numbers_ = found_;
-        while (numbers_ > 0 && std::isnan(probes[numbers_ - 1].before)) --numbers_;
+        for (Index j = 0; j < found_; ++j) scores[j] = probes[j].bar[0];
+        scores_ = scores, numbers_ = found_;
+        while (numbers_ > 0 && std::isnan(scores[numbers_ - 1])) --numbers_;
         live_ = std::min(numbers_, depth_);
         many_ = live_ >= kManyProbes;
         if (sides_ == 2) std::copy_n(probes, found_, side_[1].probes);
-        for (int s = 0; s < sides_; ++s) {
-            for (Index j = 0; j < live_; ++j) {
-                Probe<T>& p = side_[s].probes[j];
-                if (!side_[s].before) p.before = just_above(p.before);
-                if (!side_[s].after) p.after = just_above(p.after);
-            }
-        }
+        for (int s = 0; s < sides_; ++s)
+            for (Index j = 0; j < live_; ++j)
+                for (int larger_id = 0; larger_id < 2; ++larger_id)
+                    if (T& bar = side_[s].probes[j].bar[larger_id]; !side_[s].wins[larger_id]) bar = just_above(bar);
+        set_lowest();
     }
 
     // Whether further scores change nothing.
     bool done() const { return live_ == 0 && (numbers_ > 0 || found_ == 0); }
 
-    // Scores of `count` items from id `first` on, in ascending order of id. x has room for whole vectors and is
-    // changed.
-    void offer(T* x, Index count, Id first) {
-        int nan = 0;
-        for (Index l = 0; l < count; ++l) nan |= x[l] != x[l];
-        if (nan) [[unlikely]]
-            meet_nans(x, count, first);
-        hide(excluded_, x, count, first);
-        hide(relevant_, x, count, first);
-        for (int s = 0; s < sides_; ++s) {
-            if (many_)
-                search_each(side_[s].probes, x, count, first);
-            else
-                compare_all(side_[s], x, count, first);
+    // Scores of `count` items from id `first` on; items in ascending order of id.
+    void offer(const T* x, Index count, Id first) {
+        for (; count > 0 && !done(); x += kStep, first += static_cast<Id>(kStep), count -= kStep) {
+            if (count < kStep) {
+                for (Index l = 0; l < count; ++l) count_one(x[l], first + static_cast<Id>(l));
+                break;
+            }
+            std::uint64_t bits = bits_not_below(x, lowest_);
+            if (bits == 0) continue;
+            if (many_ || std::popcount(bits) <= kFewScores) {
+                for (; bits; bits &= bits - 1)
+                    count_one(x[std::countr_zero(bits)], first + static_cast<Id>(std::countr_zero(bits)));
+            } else {
+                count_all(x, first);
+            }
+            drop();
         }
-        if (!many_)
-            while (live_ > 0 && rank(live_ - 1) > static_cast<double>(depth_)) --live_;
     }
 
     // Writes the ranks of the row's relevant items, returns the number of NaN met. I: how many items there are.
@@ -99,10 +101,16 @@ template <class T> class CountedRow {
     }
 
   private:
-    // The probes in order of rank, and whether an equal score is ahead: of a smaller id, of a larger one.
+    // From so many probes on each score is searched among them; fewer are compared with the scores.
+    static constexpr Index kManyProbes = 320;
+    // Up to so many scores out of a step are looked at one by one.
+    static constexpr int kFewScores = 6;
+
+    // The probes in order of rank: first those with numbers for scores, of which some are live, then those with NaN.
+    // And whether an equal score is ahead of them: of smaller id, of larger id.
     struct Side {
         Probe<T>* probes;
-        bool before, after;
+        bool wins[2];
     };
 
     // The bar that exactly the scores > x reach. Nothing reaches NaN.
@@ -111,8 +119,18 @@ template <class T> class CountedRow {
         return x == infinity ? std::numeric_limits<T>::quiet_NaN() : std::nextafter(x, infinity);
     }
 
+    // Scores that are <= lowest_ are numbers and ahead of no live probe.
+    void set_lowest() {
+        constexpr T infinity = std::numeric_limits<T>::infinity();
+        const T bar = live_ > 0 ? side_[0].probes[live_ - 1].bar[0] : std::numeric_limits<T>::quiet_NaN();
+        if (std::isnan(bar))
+            lowest_ = infinity;
+        else
+            lowest_ = bar == -infinity ? std::numeric_limits<T>::quiet_NaN() : std::nextafter(bar, -infinity);
+    }
+
     double rank(Index j) const {
-        Index count = side_[0].probes[j].count;
+        const Index count = side_[0].probes[j].count;
         if (sides_ == 1) return static_cast<double>(j + 1 + count);
         return static_cast<double>(j + 1) + 0.5 * static_cast<double>(count + side_[1].probes[j].count);
     }
@@ -121,80 +139,92 @@ template <class T> class CountedRow {
         if (value <= static_cast<double>(depth_)) ranks[side_[0].probes[j].entry] = value;
     }
 
-    // What is not ranked, and the relevant items, are ahead of nothing.
-    static void hide(Walk& walk, T* x, Index count, Id first) {
-        for (; walk.at < walk.end && *walk.at - first < count; ++walk.at)
-            x[*walk.at - first] = std::numeric_limits<T>::quiet_NaN();
+    // Forgets probes that are known to be too deep.
+    void drop() {
+        const Index before = live_;
+        while (!many_ && live_ > 0 && rank(live_ - 1) > static_cast<double>(depth_)) --live_;
+        if (live_ < before) set_lowest();
     }
 
-    void meet_nans(const T* x, Index count, Id first) {
-        Walk excluded = excluded_, relevant = relevant_;
-        for (Index l = 0; l < count; ++l) {
-            const Id id = first + static_cast<Id>(l);
-            if (!std::isnan(x[l]) || excluded.has(id)) continue;
-            ++nans_;
-            if (relevant.has(id)) continue;
-            ++other_nans_;
-            for (int s = 0; s < sides_; ++s) {
-                const Side& side = side_[s];
-                for (Index j = numbers_; j < found_; ++j)
-                    side.probes[j].count += id < side.probes[j].id ? side.before : side.after;
-            }
+    void count_one(T score, Id id) {
+        if (excluded_.has(id)) return;
+        const bool nan = std::isnan(score);
+        nans_ += nan;
+        if (relevant_.has(id)) return;
+        other_nans_ += nan;
+        for (int s = 0; s < sides_; ++s) {
+            const Side& side = side_[s];
+            if (nan)
+                for (Index j = numbers_; j < found_; ++j) side.probes[j].count += side.wins[id > side.probes[j].id];
+            else if (!many_)
+                for (Index j = live_; j > 0 && side.probes[j - 1].is_behind(score, id); --j) ++side.probes[j - 1].count;
+        }
+        if (many_ && !nan) search(score, id);
+    }
+
+    // Counts at the first probe that the item is ahead of. As many steps for every score, and no branch on it but a
+    // tie.
+    void search(T score, Id id) {
+        Index first = 0;  // that it reaches the score of
+        for (Index left = live_; left > 0;) {
+            const Index half = (left + 1) / 2;
+            first += score >= scores_[first + half - 1] ? 0 : half;
+            left -= half;
+        }
+        const bool tie = first < live_ && scores_[first] == score;
+        for (int s = 0; s < sides_; ++s) {
+            Probe<T>*at = side_[s].probes + first, *end = side_[s].probes + live_;
+            if (tie) at = std::partition_point(at, end, [=](const Probe<T>& p) { return !p.is_behind(score, id); });
+            at->count += at < end;  // in any case a probe: there is room for one more
         }
     }
 
-    // Four probes share the loads. From the lowest bar up: what beats none of them beats none before them.
-    void compare_all(const Side& side, T* x, Index count, Id first) {
-        constexpr Index lanes = kLanes<T>, together = 4;
-        const Index padded = ceil_div(count, lanes) * lanes;
-        std::fill(x + count, x + padded, std::numeric_limits<T>::quiet_NaN());
+    void count_all(const T* scores, Id first) {
+        T x[kStep];
+        std::copy_n(scores, kStep, x);
+        int nan = 0;
+        for (Index l = 0; l < kStep; ++l) nan |= std::isnan(x[l]);
+        if (nan) [[unlikely]] {
+            const Walk excluded = excluded_, relevant = relevant_;
+            for (Index l = 0; l < kStep; ++l)
+                if (std::isnan(x[l])) count_one(x[l], first + static_cast<Id>(l));
+            excluded_ = excluded, relevant_ = relevant;
+        }
+        excluded_.hide(x, kStep, first);
+        relevant_.hide(x, kStep, first);
+        for (int s = 0; s < sides_; ++s) compare(side_[s], x, first);
+    }
+
+    // From the lowest bar up: what reaches none of four bars reaches none before them.
+    void compare(const Side& side, const T* x, Id first) {
+        constexpr Index together = 4;
         Index j = live_;
         bool any = true;
-        for (; j >= together && any; j -= together)
-            any = compare<together>(side, side.probes + j - together, x, count, padded, first);
-        for (; j > 0 && any; --j) any = compare<1>(side, side.probes + j - 1, x, count, padded, first);
+        for (; j >= together && any; j -= together) any = compare<together>(side, side.probes + j - together, x, first);
+        for (; j > 0 && any; --j) any = compare<1>(side, side.probes + j - 1, x, first);
     }
 
-    template <int N>
-    static bool compare(const Side& side, Probe<T>* probes, const T* x, Index count, Index padded, Id first) {
-        using Mask = decltype(Vec<T>{} >= Vec<T>{});
-        Vec<T> bar[N];
-        Mask reached[N] = {};
-        for (int p = 0; p < N; ++p) bar[p] = Vec<T>{} + (probes[p].id < first ? probes[p].after : probes[p].before);
-        for (Index l = 0; l < padded; l += kLanes<T>) {
-            const Vec<T> v = load(x + l);
-            for (int p = 0; p < N; ++p) reached[p] += v >= bar[p];  // -1 where true
-        }
-        Id n = 0;
+    template <int N> static bool compare(const Side& side, Probe<T>* probes, const T* x, Id first) {
+        T bars[N];
+        Id n[N];
+        for (int p = 0; p < N; ++p) bars[p] = probes[p].bar[probes[p].id < first];
+        count_reached(n, x, bars);
         for (int p = 0; p < N; ++p) {
-            n = 0;
-            for (int l = 0; l < kLanes<T>; ++l) n -= static_cast<Id>(reached[p][l]);
-            probes[p].count += n;
-            if (n > 0 && side.before != side.after && probes[p].id >= first)  // items past its own id met the wrong bar
-                for (Index l = probes[p].id - first; l < count; ++l)
-                    probes[p].count -= x[l] >= probes[p].before && !(x[l] >= probes[p].after);
+            probes[p].count += n[p];
+            const Index own = static_cast<Index>(probes[p].id) - first;
+            if (own >= 0 && own < kStep && side.wins[0] != side.wins[1])  // past its own id, the bar was the wrong one
+                for (Index l = own; l < kStep; ++l)
+                    probes[p].count -= (x[l] >= probes[p].bar[0]) & !(x[l] >= probes[p].bar[1]);
         }
-        return n > 0;
-    }
-
-    void search_each(Probe<T>* probes, const T* x, Index count, Id first) {
-        const auto top = static_cast<Index>(std::bit_floor(static_cast<std::uint64_t>(live_)));
-        for (Index l = 0; l < count; ++l) {
-            const Id id = first + static_cast<Id>(l);
-            Index behind = 0;  // probes that it is not ahead of: the first ones
-            for (Index step = top; step > 0; step /= 2) {
-                const Index next = behind + step;
-                const Probe<T>& p = probes[std::min(next, live_) - 1];
-                behind = next <= live_ && !(x[l] >= (id < p.id ? p.before : p.after)) ? next : behind;
-            }
-            probes[behind].count += behind < live_;  // in any case a probe: there is room for one more
-        }
+        return n[N - 1] > 0;
     }
 
     Walk relevant_, excluded_;
     Side side_[2];
     int sides_;
     bool many_;
+    T lowest_;
+    const T* scores_;
     Index n_relevant_, n_excluded_, depth_, found_, numbers_, live_, nans_, other_nans_;
 };
 
@@ -202,16 +232,20 @@ template <class T> class CountedRow {
 template <class T> class CountedRows {
   public:
     CountedRows(Index first, Index rows, const Sought& sought)
-        : first_(first), sought_(sought), rows_(rows), probes_(2 * (offset(first + rows) - offset(first) + rows)) {}
+        : first_(first),
+          sought_(sought),
+          rows_(rows),
+          scores_(offset(first + rows) - offset(first)),
+          probes_(2 * (offset(first + rows) - offset(first) + rows)) {}
 
     CountedRow<T>& operator[](Index r) { return rows_[r]; }
 
     // scores_of(scores, row, ids, count) gives the scores of a row's relevant items.
     template <class F> void start(Index r, F scores_of) {
         const Index row = first_ + r, count = offset(row + 1) - offset(row);
-        Scratch<T> scores(count);
-        if (count > 0) scores_of(scores.data(), row, sought_.relevant.begin(row), count);
-        rows_[r].start(&probes_[2 * (offset(row) - offset(first_) + r)], scores.data(), sought_, row);
+        const Index at = offset(row) - offset(first_);
+        if (count > 0) scores_of(&scores_[at], row, sought_.relevant.begin(row), count);
+        rows_[r].start(&probes_[2 * (at + r)], &scores_[at], sought_, row);
     }
 
     Index finish(Index r, double* ranks, Index I) { return rows_[r].finish(ranks + offset(first_ + r), I); }
@@ -222,6 +256,7 @@ template <class T> class CountedRows {
     Index first_;
     const Sought& sought_;
     Scratch<CountedRow<T>> rows_;
+    Scratch<T> scores_;
     Scratch<Probe<T>> probes_;
 };
 

@@ -49,17 +49,12 @@ Index ranks_in_scores(const Exec& ex, double* ranks, const T* scores, Index n, I
     std::atomic<Index> nans{0};  // a count of integers: the order of adding does not matter
     parallel_ranges(ex, n, std::clamp<Index>(65536 / std::max<Index>(I, 1), 1, 64), [&](Index begin, Index end) {
         CountedRows<T> counted(begin, end - begin, sought);
-        alignas(kVectorBytes) T block[kBlock];
         for (Index r = 0; r < end - begin; ++r) {
             const T* row = scores + (begin + r) * I;
             counted.start(r, [=](T* to, Index, const Id* ids, Index count) {
                 for (Index c = 0; c < count; ++c) to[c] = row[ids[c]];
             });
-            for (Index j = 0; j < I && !counted[r].done(); j += kBlock) {
-                const Index count = std::min(kBlock, I - j);
-                std::copy_n(row + j, count, block);
-                counted[r].offer(block, count, static_cast<Id>(j));
-            }
+            counted[r].offer(row, I, 0);
             if (const Index found = counted.finish(r, ranks, I)) nans += found;
         }
     });
@@ -90,7 +85,6 @@ template <class T>
 Index ranks_in_factors(const Exec& ex, double* ranks, const T* users, const T* items, const T* bias, Index n, Index I,
                        Index d, const Sought& sought) {
     constexpr Index mr = kTileRows, nr = kTileColumns<T>, width = std::max<Index>(128 / nr, 1) * nr;
-    static_assert(width <= kBlock);
     Scratch<T> packed(packed_size(I, nr, d));
     const T* b = packed.data();
     pack_panels(ex, packed.data(), nr, items, I, d);
@@ -167,15 +161,14 @@ Index ranks_in_sparse(const Exec& ex, double* ranks, const Csr<T>& X, const Csr<
     const Index I = W.cols;
     parallel_ranges(ex, X.rows, 8, [&](Index begin, Index end) {
         CountedRows<T> counted(begin, end - begin, sought);
-        Scratch<T> sums(ceil_div(I, kBlock) * kBlock);
+        Scratch<T> sums(I);
         for (Index r = 0; r < end - begin; ++r) {
             if (sought.relevant.begin(begin + r) < sought.relevant.end(begin + r))
                 sparse_row_sums(sums.data(), X, begin + r, W);
             counted.start(r, [&](T* to, Index, const Id* ids, Index count) {
                 for (Index c = 0; c < count; ++c) to[c] = sums[ids[c]];
             });
-            for (Index j = 0; j < I && !counted[r].done(); j += kBlock)
-                counted[r].offer(&sums[j], std::min(kBlock, I - j), static_cast<Id>(j));
+            counted[r].offer(sums.data(), I, 0);
             if (const Index found = counted.finish(r, ranks, I)) nans += found;
         }
     });
