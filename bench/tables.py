@@ -20,6 +20,8 @@ TITLES = {
     "ease": "EASE",
     "slim": "SLIM and item-to-item",
     "topk": "Top-k",
+    "metrics": "Ranking metrics",
+    "optim": "Optimizer steps",
     "import": "Import time and installed size",
 }
 

@@ -204,6 +204,30 @@ def test_topk(bench, session, monkeypatch, function):
     assert all(r.get("status", "not installed") == "not installed" for r in rows)
 
 
+@pytest.mark.filterwarnings("ignore")  # of the peers, where they are installed
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [("lists", {}), ("scores", {"skilled": False}), ("scores", {"skilled": True}), ("targets", {})],
+)
+def test_metrics(bench, session, monkeypatch, function, arguments):
+    session, rows = session
+    metrics = bench("bench_metrics")
+    monkeypatch.setattr(metrics, "BLOCK", 64)  # several blocks, the last one not full
+    monkeypatch.setattr(metrics, "FEW", 100)
+    getattr(metrics, function)(session, "tiny", **arguments)
+    assert rows
+    assert all(r.get("status", "not installed") == "not installed" for r in rows)
+
+
+@pytest.mark.parametrize("rule", ["adagrad", "adam"])
+@pytest.mark.parametrize("function", ["rows", "dense"])
+def test_optim(bench, session, function, rule):
+    session, rows = session
+    getattr(bench("bench_optim"), function)(session, "tiny", rule)
+    assert rows
+    assert all(r.get("status", "not installed") == "not installed" for r in rows)
+
+
 def test_every_case_names_a_function(bench):
     run, harness = bench("run"), bench("_harness")
     for options in (harness.Options(quick=True, threads=(2,)), harness.Options(large=True, threads=(1, 2))):

@@ -46,6 +46,9 @@ vae_cf     Recall@k, NDCG@k                    `recall_trunc`, `ndcg`
 GRU4Rec    Recall@k, MRR@k                     `hit_rate` and `mrr` of the single next item, ranked by `rank`
                                                with ties "standard", "conservative" or "median"
 ========== =================================== ==========================================================
+
+RecBole limits probabilities to 1e-15 in its LogLoss, here it is 1e-7. A target whose score is NaN ranks last here; by
+GRU4Rec's conservative count it would rank first. For implicit's "auc" seen items count as items to rank.
 """
 
 from ._lists import (
