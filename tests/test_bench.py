@@ -219,6 +219,7 @@ def test_metrics(bench, session, monkeypatch, function, arguments):
     assert all(r.get("status", "not installed") == "not installed" for r in rows)
 
 
+@pytest.mark.filterwarnings("ignore")  # of torch, where it is installed
 @pytest.mark.parametrize("rule", ["adagrad", "adam"])
 @pytest.mark.parametrize("function", ["rows", "dense"])
 def test_optim(bench, session, function, rule):
