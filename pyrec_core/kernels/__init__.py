@@ -7,7 +7,7 @@ for any value of it.
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["gram", "interaction", "linalg", "random", "topk"]
+__all__ = ["gram", "interaction", "linalg", "losses", "random", "topk"]
 
 
 def __getattr__(name: str) -> ModuleType:
