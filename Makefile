@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find src -name '*.[chm]pp' -o -
 # The kernels behave as on any machine: no BLAS pinned by the environment.
 CLEAN_ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test bench lint sanitize clean help
+.PHONY: demo test bench lint sanitize exhaustive clean help
 help:
 	@grep -E '^# ' Makefile | sed 's/^# //'
 
@@ -54,6 +54,10 @@ sanitize: $(VENV)/.installed
 	cd $(SAN) && LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 		venv/bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. ../../tests/kernels
+
+# make exhaustive: the vectorised functions over every float32, on every SIMD level
+exhaustive: $(VENV)/.installed
+	PYREC_MATH_STRIDE=1 $(BIN)/python -m pytest -s -k float32_is_right tests/kernels/test_math.py
 
 clean:
 	rm -rf build dist demo.png

@@ -28,7 +28,8 @@ def test_docstring_examples(name):
 
 def test_public_names_exist_and_have_docstrings():
     for module in ("", ".kernels", ".kernels.gram", ".kernels.linalg", ".kernels.topk", ".kernels.random",
-                   ".kernels.interaction", ".kernels.losses", ".metrics", ".split", ".datasets", ".testing"):  # fmt: skip
+                   ".kernels.interaction", ".kernels.losses", ".metrics", ".split", ".datasets",
+                   ".testing"):  # fmt: skip
         namespace = importlib.import_module(f"pyrec_core{module}")
         for name in namespace.__all__:
             thing = getattr(namespace, name)

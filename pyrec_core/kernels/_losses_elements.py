@@ -18,7 +18,8 @@ def _weight(weight: Array | None, like: NDArray[Any]) -> NDArray[Any] | None:
     weight = check_like("weight", weight, like.shape, like.dtype)
     if weight.size and not weight.min() >= 0.0:  # NaN is not either
         raise ValueError(f"weight must be >= 0 everywhere, got {weight.min()}")
-    return weight.reshape(-1)
+    flat: NDArray[Any] = weight.reshape(-1)
+    return flat
 
 
 def _divisor(divisor: float | None, default: float) -> float:
@@ -220,7 +221,7 @@ def warp_weights(
     if len(neg) != len(pos) or neg.shape[1] < 1:
         raise ValueError(f"neg must have shape ({len(pos)}, U) with U >= 1, got {neg.shape}")
     n_items, margin = check_int("n_items", n_items, low=1, high=2**62), check_float("margin", margin, low=0.0)
-    weight = np.empty_like(pos)
+    weight: NDArray[Any] = np.empty_like(pos)
     cpu().warp_weights(check_threads(n_threads), weight, pos, neg, n_items, margin)
     return weight
 
@@ -272,7 +273,7 @@ def softmax_kl(
     overwrite: bool = False,
     n_threads: int | None = None,
 ) -> LossAndGradient:
-    """Kullback-Leibler divergence ``sum_b sum_i p log(p / softmax(logits[b])[i]) / divisor`` with ``p = targets[b, i]``.
+    """Kullback-Leibler divergence ``sum_b sum_i p log(p / softmax(logits[b])[i]) / divisor``, ``p = targets[b, i]``.
 
     Parameters
     ----------
@@ -300,7 +301,7 @@ def softmax_kl(
 def gaussian_kl(
     mu: Array, log_var: Array, *, divisor: float | None = None, n_threads: int | None = None
 ) -> PairGradients:
-    """Divergence of ``N(mu, exp(log_var))`` from ``N(0, 1)``: ``sum (mu**2 + exp(log_var) - 1 - log_var) / 2 / divisor``.
+    """Divergence of ``N(mu, exp(log_var))`` from N(0, 1): ``sum (mu**2 + exp(log_var) - 1 - log_var) / (2 divisor)``.
 
     To be added to the reconstruction loss, never subtracted.
 

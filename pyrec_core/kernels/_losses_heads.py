@@ -147,7 +147,7 @@ def sampled_softmax(
     item_ids = _ids("item_ids", item_ids, len(weight))
     n_rows = check_int("n_rows", n_rows, low=0, high=len(hidden))
     check_choice("loss", loss, LOSSES)
-    given = {"log_q": log_q, "label_smoothing": label_smoothing, "reduction": reduction, "reg": reg,
+    given: dict[str, Any] = {"log_q": log_q, "label_smoothing": label_smoothing, "reduction": reduction, "reg": reg,
              "reg_form": reg_form, "elu": elu}  # fmt: skip
     chosen = options(loss, n_rows, len(item_ids), hidden.dtype, divisor=divisor, **given)
     _refuse_unused(loss, given)

@@ -222,7 +222,7 @@ def bpr_max(
     overwrite: bool = False,
     n_threads: int | None = None,
 ) -> LossAndGradient:
-    """BPR-max: ``sum_b (-log sum_j s_j sigmoid(scores[b, b] - scores[b, j]) + reg sum_j s_j scores[b, j]**2) / divisor``.
+    """BPR-max: ``sum_b (-log sum_j s_j sigmoid(r_b - r_j) + reg sum_j s_j r_j**2) / divisor`` with ``r = scores[b]``.
 
     ``s`` is the softmax over the negatives' scores, and is differentiated through. Hidasi & Karatzoglou 2018
     (arXiv:1706.03847), eq. 10. Computed in logarithms where it would underflow: no score is too far from another.

@@ -1,8 +1,8 @@
 """Losses with their gradients, ready to be passed back: ``loss, d_scores = bpr_max(scores)``.
 
 Each is one pass over memory where the mathematics allow, with the loss accumulated in float64. The divisor is part of
-the definition: by default the mean over rows, or over elements. A NaN or +inf among the scores makes the loss NaN or inf,
-and the gradient of its own row only.
+the definition: by default the mean over rows, or over elements. NaN among the scores makes the loss NaN and
+spoils the gradient of its own row only; +inf goes as the formulas say, in its row.
 
 Sampled scores (M, N): row b's positive is column b, every other column is a negative of it. A negative whose score is
 -inf is not there: it adds nothing to the loss and gets no gradient.

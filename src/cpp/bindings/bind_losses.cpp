@@ -23,15 +23,16 @@ template <class E> E choice(const std::string& name, std::initializer_list<const
     return static_cast<E>(at - names.begin());
 }
 
-// Of a loss of sampled scores: its name, divisor, log_q, label smoothing, whether to sum, reg, whether it is plain, elu.
-template <class T> using Options = std::tuple<std::string, double, std::optional<In<T>>, double, bool, double, bool, double>;
+// Of a loss of sampled scores: its name, divisor, log_q, label smoothing, whether to sum, reg, whether it is plain,
+// elu.
+template <class T>
+using Options = std::tuple<std::string, double, std::optional<In<T>>, double, bool, double, bool, double>;
 
 template <class T> Sampled<T> sampled(const Options<T>& options, Index M, Index N, const Id* item_ids) {
     const auto& [loss, divisor, log_q, smoothing, sum, reg, plain_reg, elu] = options;
     require(M <= N && (M == 0 || loss == "cross-entropy" || N >= 2), "scores must be (M, N) with M <= N, 2 <= N");
     require(divisor > 0.0, "divisor must be positive");
-    const auto kind =
-        choice<PYREC_BACKEND::SampledLoss>(loss, {"cross-entropy", "bpr", "top1", "top1-max", "bpr-max"});
+    const auto kind = choice<PYREC_BACKEND::SampledLoss>(loss, {"cross-entropy", "bpr", "top1", "top1-max", "bpr-max"});
     return {kind, divisor, pointer("log_q", log_q, N), smoothing, sum, reg, plain_reg, elu, item_ids};
 }
 
@@ -46,8 +47,9 @@ double sampled_loss_of(const Exec& ex, Out<T> d_scores, In<T> scores, const std:
 }
 
 template <class T>
-double sampled_head_of(const Exec& ex, Out<T> d_hidden, Out<T> d_rows, std::optional<Out<T>> d_bias, In<T> hidden, In<T> weight,
-                       const std::optional<In<T>>& bias, In<Id> item_ids, bool mask, const Options<T>& options) {
+double sampled_head_of(const Exec& ex, Out<T> d_hidden, Out<T> d_rows, std::optional<Out<T>> d_bias, In<T> hidden,
+                       In<T> weight, const std::optional<In<T>>& bias, In<Id> item_ids, bool mask,
+                       const Options<T>& options) {
     const auto [M, d] = dims<2>("hidden", hidden);
     const auto [I, d_items] = dims<2>("weight", weight);
     const auto [N] = dims<1>("item_ids", item_ids);
@@ -83,8 +85,8 @@ double full_softmax_of(const Exec& ex, Out<T> d_hidden, Out<T> d_weight, std::op
 }
 
 template <class T>
-double pointwise_of(const Exec& ex, Out<T> d_y, In<T> y, In<T> t, const std::optional<In<T>>& weight, const std::string& loss,
-                    double delta, double divisor) {
+double pointwise_of(const Exec& ex, Out<T> d_y, In<T> y, In<T> t, const std::optional<In<T>>& weight,
+                    const std::string& loss, double delta, double divisor) {
     const auto [n] = dims<1>("predictions", y);
     require_shape("targets", t, {n});
     require_shape("d_predictions", d_y, {n});
@@ -160,16 +162,16 @@ double cosine_softmax_of(const Exec& ex, Out<T> d_query, Out<T> d_candidate, In<
 
 }  // namespace
 
-#define DEFINE(T)                                     \
-    m.def("sampled_loss", &sampled_loss_of<T>);       \
-    m.def("sampled_head", &sampled_head_of<T>);       \
-    m.def("full_softmax", &full_softmax_of<T>);       \
-    m.def("pointwise_loss", &pointwise_of<T>);        \
-    m.def("pairwise_loss", &pairwise_of<T>);          \
-    m.def("warp_weights", &warp_of<T>);               \
-    m.def("multinomial", &multinomial_of<T>);         \
-    m.def("softmax_kl", &softmax_kl_of<T>);           \
-    m.def("gaussian_kl", &gaussian_kl_of<T>);         \
+#define DEFINE(T)                               \
+    m.def("sampled_loss", &sampled_loss_of<T>); \
+    m.def("sampled_head", &sampled_head_of<T>); \
+    m.def("full_softmax", &full_softmax_of<T>); \
+    m.def("pointwise_loss", &pointwise_of<T>);  \
+    m.def("pairwise_loss", &pairwise_of<T>);    \
+    m.def("warp_weights", &warp_of<T>);         \
+    m.def("multinomial", &multinomial_of<T>);   \
+    m.def("softmax_kl", &softmax_kl_of<T>);     \
+    m.def("gaussian_kl", &gaussian_kl_of<T>);   \
     m.def("cosine_softmax", &cosine_softmax_of<T>);
 void bind_losses(py::module_& m) { PYREC_FLOATS(DEFINE) }
 

@@ -50,22 +50,14 @@ template <class T> struct Row {
     T *score, *kept;  // (N) the scores, and what a loss keeps for its second pass
     T* gradient;      // (N), the output; also kept to, for the second pass then finds it in cache
     Index N, own;     // columns, and which is the positive
-    T positive, elu;
+    T positive;
+    const T* chain;  // (N), derivatives of the scores by what ELU was applied to; or null
 
-    // Gradients of the scores become those of what ELU was applied to.
     void finish(double d_positive) const {
-        if (elu > T(0)) {
-            const auto chain = [slope = elu](T o) {  // of -inf it must not make NaN
-                const T below = o + slope > T(0) ? o + slope : T(0);
-                return o > T(0) ? T(1) : below;
-            };
-            T* const g = gradient;
-            const T* const r = score;
-#pragma omp simd
-            for (Index j = 0; j < N; ++j) g[j] *= chain(r[j]);
-            d_positive *= chain(positive);
-        }
         gradient[own] = static_cast<T>(d_positive);
+        if (!chain) return;
+#pragma omp simd
+        for (Index j = 0; j < N; ++j) gradient[j] *= chain[j];
     }
 
     double nothing() const {  // the row has no negatives
@@ -74,7 +66,8 @@ template <class T> struct Row {
     }
 };
 
-template <class T> void load_row(T* r, const T* x, Index N, const Sampled<T>& how) {
+// The scores r of a row x, with ELU also its derivative.
+template <class T> void load_row(T* r, T* chain, const T* x, Index N, const Sampled<T>& how) {
     if (how.log_q) {
 #pragma omp simd
         for (Index j = 0; j < N; ++j) r[j] = x[j] - how.log_q[j];
@@ -82,8 +75,10 @@ template <class T> void load_row(T* r, const T* x, Index N, const Sampled<T>& ho
         const T slope = static_cast<T>(how.elu);
 #pragma omp simd
         for (Index j = 0; j < N; ++j) {
-            const T below = x[j] < kLowest<T> ? x[j] : slope * math::expm1_nonpositive(x[j] < T(0) ? x[j] : T(0));
+            const T low = x[j] > T(0) ? T(0) : x[j];
+            const T below = x[j] < kLowest<T> ? x[j] : slope * math::expm1_nonpositive(low);
             r[j] = x[j] > T(0) ? x[j] : below;
+            chain[j] = x[j] > T(0) ? T(1) : slope * math::exp_flushed(low);
         }
     } else {
         std::copy_n(x, N, r);
@@ -158,10 +153,14 @@ template <class T> double top1_row(const Row<T>& row, double scale) {
     return scale * loss;
 }
 
+// The gradient has differences of the terms from their mean. Where sigmoid(r_j - positive) is near 1 for the negatives
+// that count, so is its mean, and they are taken between the complements.
 template <class T> double top1_max_row(const Row<T>& row, double scale) {
     const T *r = row.score, m = row_max(r, row.N), shift = m < kLowest<T> ? kLowest<T> : m;
     // Past 80 a score that is near the positive has a softmax weight of exp(-80), and none of the sums feels it.
     const T gap = m - row.positive, k = math::exp(gap > T(80) ? T(80) : gap);
+    const bool far = gap > T(0);
+    const T by_c = far ? T(0) : T(1), by_p = far ? T(-1) : T(0);
     T *e = row.kept, *g = row.gradient;
     T sum = 0, mean = 0, pull = 0;
 #pragma omp simd reduction(+ : sum, mean, pull)
@@ -170,12 +169,12 @@ template <class T> double top1_max_row(const Row<T>& row, double scale) {
         const T ratio = k * a;  // exp(r_j - positive)
         const T both = T(1) / ((T(1) + ratio) * (T(1) + f));
         const T p = both * (T(1) + f), v = both * (T(1) + ratio);
-        const T c = ratio * p, w = f * v;  // sigmoid(r_j - positive), 1 - sigmoid(r_j^2): small where it matters
-        const T slope = c * p;
+        const T c = ratio * p, w = f * v;  // sigmoid(r_j - positive) = 1 - p, 1 - sigmoid(r_j^2)
+        const T slope = c * p, term = by_c * c + by_p * p - w;
         e[j] = a;
-        g[j] = slope + (r[j] < kLowest<T> ? T(0) : T(2) * r[j] * w * v) + (c - w);
+        g[j] = slope + (r[j] < kLowest<T> ? T(0) : T(2) * r[j] * w * v) + term;
         sum += a;
-        mean += a * (c - w);
+        mean += a * term;
         pull += a * slope;
     }
     if (sum == T(0)) return row.nothing();
@@ -183,13 +182,13 @@ template <class T> double top1_max_row(const Row<T>& row, double scale) {
 #pragma omp simd
     for (Index j = 0; j < row.N; ++j) g[j] = e[j] * (g[j] - center) * factor;
     row.finish(-scale * pull / sum);
-    return scale * (1.0 + static_cast<double>(mean) / sum);
+    return scale * ((far ? 2.0 : 1.0) + static_cast<double>(mean) / sum);
 }
 
-// With s the softmax over the negatives, p_j = sigmoid(positive - r_j), c_j = 1 - p_j and Q = sum_j s_j p_j, the gradient
-// of -log Q at r_j is s_j (Q - p_j^2) / Q, and at the positive -sum_j s_j p_j c_j / Q. One exponential serves s and p, as
-// exp(r_j - positive) = k exp(r_j - m) with m the largest r. Near 1 Q and p are known by their complements: Q - p_j =
-// c_j - sum_j s_j c_j, so that differences of small numbers stay exact.
+// With s the softmax over the negatives, p_j = sigmoid(positive - r_j), c_j = 1 - p_j and Q = sum_j s_j p_j, the
+// gradient of -log Q at r_j is s_j (Q - p_j^2) / Q, and at the positive -sum_j s_j p_j c_j / Q. One exponential serves
+// s and p, as exp(r_j - positive) = k exp(r_j - m) with m the largest r. Near 1 Q and p are known by their complements:
+// Q - p_j = c_j - sum_j s_j c_j, so that differences of small numbers stay exact.
 template <class T> double bpr_max_row(const Row<T>& row, double scale, double reg, bool plain) {
     const T *r = row.score, t = row.positive, m = row_max(r, row.N), shift = m < kLowest<T> ? kLowest<T> : m;
     const T gap = m - t, weighted = plain ? T(0) : T(1), flat = plain ? T(1) : T(0);
@@ -257,10 +256,14 @@ template <class T> double bpr_max_row(const Row<T>& row, double scale, double re
 
 template <class T> double loss_row(const Row<T>& row, double scale, const Sampled<T>& how) {
     switch (how.loss) {
-        case SampledLoss::bpr: return bpr_row(row, scale);
-        case SampledLoss::top1: return top1_row(row, scale);
-        case SampledLoss::top1_max: return top1_max_row(row, scale);
-        default: return bpr_max_row(row, scale, how.reg, how.plain_reg);
+        case SampledLoss::bpr:
+            return bpr_row(row, scale);
+        case SampledLoss::top1:
+            return top1_row(row, scale);
+        case SampledLoss::top1_max:
+            return top1_max_row(row, scale);
+        default:
+            return bpr_max_row(row, scale, how.reg, how.plain_reg);
     }
 }
 
@@ -277,14 +280,14 @@ double sampled_loss(const Exec& ex, T* d_scores, const T* scores, Index M, Index
     Scratch<double> losses(M);
     const Index grain = std::clamp<Index>(32768 / std::max<Index>(N, 1), 1, 64);
     parallel_ranges(ex, M, grain, [&](Index begin, Index end) {
-        Scratch<T> r(N), kept(N);
+        Scratch<T> r(N), kept(N), chain(how.elu > 0.0 ? N : 0);
         for (Index i = begin; i < end; ++i) {
             T* const g = d_scores + i * N;
             if (as_it_is) {
                 losses[i] = cross_entropy_row(g, scores + i * N, N, i, scale);
                 continue;
             }
-            load_row(r.data(), scores + i * N, N, how);
+            load_row(r.data(), chain.data(), scores + i * N, N, how);
             const T positive = r[i];
             if (columns) columns->for_each(i, [&](Index j) { r[j] = kAbsent<T>; });
             if (entropy) {
@@ -293,7 +296,7 @@ double sampled_loss(const Exec& ex, T* d_scores, const T* scores, Index M, Index
                 if (how.smoothing > 0.0) losses[i] += smooth_labels(g, r.data(), N, i, scale, how.smoothing);
             } else {
                 r[i] = kAbsent<T>;
-                const Row<T> row{r.data(), kept.data(), g, N, i, positive, static_cast<T>(how.elu)};
+                const Row<T> row{r.data(), kept.data(), g, N, i, positive, how.elu > 0.0 ? chain.data() : nullptr};
                 losses[i] = loss_row(row, scale, how);
             }
         }

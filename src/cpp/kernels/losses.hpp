@@ -2,7 +2,7 @@
 // lie on the array it belongs to, nothing else aliases. Every function returns the loss, summed in float64 in an order
 // that depends on the shape alone; float32 terms are right to a few units in the last place.
 //
-// A NaN or +inf makes the loss NaN or inf, and the gradient of its own row only.
+// NaN makes the loss NaN and spoils the gradient of its own row only; +inf goes as the formulas say, in its row.
 #pragma once
 #include "common.hpp"
 
@@ -15,14 +15,14 @@ enum class SampledLoss { cross_entropy, bpr, top1, top1_max, bpr_max };
 
 template <class T> struct Sampled {
     SampledLoss loss;
-    double divisor;        // of the loss: the number of rows, or a constant batch size
-    const T* log_q;        // (N), subtracted from the scores; or null.  cross_entropy
-    double smoothing;      // share of the target's weight that goes to the negatives, evenly.  cross_entropy
-    bool sum;              // over the negatives, instead of their mean (over N - 1).  bpr, top1
-    double reg;            // times sum_j s_j r_j^2, s the softmax over the negatives.  bpr_max
-    bool plain_reg;        // reg times sum_j r_j^2 instead.  bpr_max
-    double elu;            // scores pass through ELU with this parameter first; 0: they do not.  all but cross_entropy
-    const Id* item_ids;    // (N): columns of the positive's item are not there; or null
+    double divisor;      // of the loss: the number of rows, or a constant batch size
+    const T* log_q;      // (N), subtracted from the scores; or null.  cross_entropy
+    double smoothing;    // share of the target's weight that goes to the negatives, evenly.  cross_entropy
+    bool sum;            // over the negatives, instead of their mean (over N - 1).  bpr, top1
+    double reg;          // times sum_j s_j r_j^2, s the softmax over the negatives.  bpr_max
+    bool plain_reg;      // reg times sum_j r_j^2 instead.  bpr_max
+    double elu;          // scores pass through ELU with this parameter first; 0: they do not.  all but cross_entropy
+    const Id* item_ids;  // (N): columns of the positive's item are not there; or null
 };
 
 // d_scores (M,N) and loss of scores (M,N), M <= N.
@@ -56,16 +56,16 @@ template <class T>
 double pairwise_loss(const Exec& ex, T* d_pos, T* d_neg, const T* pos, const T* neg, const T* weight, Index n,
                      Pairwise loss, double margin, double divisor);
 
-// weight (n) = log(1 + floor(I V / U)), V of the U negatives neg (n,U) with margin - pos (n) + neg > 0. Weston et al. 2011.
+// weight (n) = log(1 + floor(I V / U)), V of the U negatives neg (n,U) with margin - pos (n) + neg > 0. Weston et al.
+// 2011.
 template <class T>
 void warp_weights(const Exec& ex, T* weight, const T* pos, const T* neg, Index n, Index U, Index I, double margin);
 
 // ---- Rows of distributions.
 
-// -1/divisor sum_u sum_i x_ui log softmax(logits_u)_i;  d_logits (B,I), logits (B,I), x counts or ratings (B,I). Liang et
-// al. 2018, arXiv:1802.05814.
-template <class T>
-double multinomial(const Exec& ex, T* d_logits, const T* logits, const Csr<T>& x, double divisor);
+// -1/divisor sum_u sum_i x_ui log softmax(logits_u)_i;  d_logits (B,I), logits (B,I), x counts or ratings (B,I). Liang
+// et al. 2018, arXiv:1802.05814.
+template <class T> double multinomial(const Exec& ex, T* d_logits, const T* logits, const Csr<T>& x, double divisor);
 
 // 1/divisor sum_b KL(p_b | softmax(logits_b)) for p (B,I) >= 0, whose rows need not sum to 1.
 template <class T>

@@ -54,22 +54,25 @@ template <class T>
 double pointwise_loss(const Exec& ex, T* d_y, const T* y, const T* t, const T* weight, Index n, Pointwise loss,
                       double delta, double divisor) {
     switch (loss) {
-        case Pointwise::squared: return weighted_sum(ex, weight, n, divisor, [=](Index i, T w) {
-            const T e = y[i] - t[i];
-            d_y[i] = T(2) * w * e;
-            return w * e * e;
-        });
-        case Pointwise::logistic: return weighted_sum(ex, weight, n, divisor, [=](Index i, T w) {
-            const T x = y[i], e = math::exp_flushed(-std::fabs(x));
-            const T positive = x > T(0) ? x : T(0), value = positive - x * t[i] + math::log1p_unit(e);
-            d_y[i] = w * ((x < T(0) ? e : T(1)) / (T(1) + e) - t[i]);
-            return w * value;
-        });
-        case Pointwise::huber: return weighted_sum(ex, weight, n, divisor, [=, d = static_cast<T>(delta)](Index i, T w) {
-            const T e = y[i] - t[i], a = std::fabs(e), inside = a < d ? a : d;  // NaN is neither
-            d_y[i] = a > d ? w * std::copysign(d, e) : w * e;
-            return w * inside * (a - T(0.5) * inside);
-        });
+        case Pointwise::squared:
+            return weighted_sum(ex, weight, n, divisor, [=](Index i, T w) {
+                const T e = y[i] - t[i];
+                d_y[i] = T(2) * w * e;
+                return w * e * e;
+            });
+        case Pointwise::logistic:
+            return weighted_sum(ex, weight, n, divisor, [=](Index i, T w) {
+                const T x = y[i], e = math::exp_flushed(-std::fabs(x));
+                const T positive = x > T(0) ? x : T(0), value = positive - x * t[i] + math::log1p_unit(e);
+                d_y[i] = w * ((x < T(0) ? e : T(1)) / (T(1) + e) - t[i]);
+                return w * value;
+            });
+        case Pointwise::huber:
+            return weighted_sum(ex, weight, n, divisor, [=, d = static_cast<T>(delta)](Index i, T w) {
+                const T e = y[i] - t[i], a = std::fabs(e), inside = a < d ? a : d;  // NaN is neither
+                d_y[i] = a > d ? w * std::copysign(d, e) : w * e;
+                return w * inside * (a - T(0.5) * inside);
+            });
     }
     return 0.0;
 }
@@ -106,8 +109,7 @@ void warp_weights(const Exec& ex, T* weight, const T* pos, const T* neg, Index n
     });
 }
 
-template <class T>
-double multinomial(const Exec& ex, T* d_logits, const T* logits, const Csr<T>& x, double divisor) {
+template <class T> double multinomial(const Exec& ex, T* d_logits, const T* logits, const Csr<T>& x, double divisor) {
     const Index I = x.cols;
     return sum_rows(ex, x.rows, row_grain(I), [=](Index b) {
         const T* f = logits + b * I;
@@ -184,7 +186,7 @@ double cosine_softmax(const Exec& ex, T* d_query, T* d_candidate, const T* query
         T along = 0;  // sum_c g_c cosine_c: what of du lies along u
         for (Index c = 0; c < C; ++c) {
             const T of_u = g[c] * scale[c] * by_u, of_v = g[c] * cosine[c] * scale[c] * scale[c];
-            const T *x = v + c * d;
+            const T* x = v + c * d;
             T* dx = dv + c * d;
             along += g[c] * cosine[c];
 #pragma omp simd

@@ -1,5 +1,5 @@
-// Scores, loss and gradients from packed register tiles. Items are cut into chunks whose scores stay in the second-level
-// cache while one thread makes, exponentiates or differentiates them; chunks follow from the shapes alone.
+// Scores, loss and gradients from packed register tiles. Items are cut into chunks whose scores stay in the
+// second-level cache while one thread makes, exponentiates or differentiates them; chunks follow from the shapes alone.
 #include "losses.hpp"
 #include "packed.hpp"
 #include "rows.hpp"
@@ -8,9 +8,9 @@ namespace pyrec::cpu {
 namespace {
 
 constexpr Index kMr = kTileRows;
-constexpr Index kChunk = 256;                        // items whose scores are worked on at a time
-constexpr Index kGroups = 16;                        // of chunks: each sums its own share of d_hidden
-constexpr Index kScoreBytes = Index{64} << 20;       // of scores held by full_softmax
+constexpr Index kChunk = 256;                   // items whose scores are worked on at a time
+constexpr Index kGroups = 16;                   // of chunks: each sums its own share of d_hidden
+constexpr Index kScoreBytes = Index{64} << 20;  // of scores held by full_softmax
 template <class T> constexpr Index kNr = kTileColumns<T>;
 
 // The output vectors, all of them or those of `ids`.
@@ -70,13 +70,13 @@ template <class T> void put(T* to, Index n, const Vec<T>& v0, const Vec<T>& v1, 
 }
 
 // Items j0 to j1 of z = hidden items^T + bias.
-template <class T>
-void chunk_scores(const Scores<T>& z, Hidden<T>& hidden, const Items<T>& items, Index j0, Index j1) {
+template <class T> void chunk_scores(const Scores<T>& z, Hidden<T>& hidden, const Items<T>& items, Index j0, Index j1) {
     constexpr Index nr = kNr<T>, lanes = kLanes<T>;
     const Index d = items.d, stride = z.stride(j0);
     T* const to = z.at(j0);
     Scratch<T> panel(nr * d);
     RegisterTile<T> tile;
+    const Index fetched = ceil_div(nr, std::max<Index>(1, ceil_div(z.R, kMr)));
     for (Index j = j0; j < j1; j += nr) {
         const Index n = std::min(nr, j1 - j);
         T bias[nr] = {};
@@ -84,7 +84,11 @@ void chunk_scores(const Scores<T>& z, Hidden<T>& hidden, const Items<T>& items, 
             for (Index l = 0; l < n; ++l) bias[l] = items.bias[items.id(j + l)];
         const Vec<T> bias0 = load(bias), bias1 = load(bias + lanes);
         pack_rows_at(panel.data(), nr, [&](Index l) { return items.row(j + l); }, n, d);
-        for (Index b = 0; b < z.R; b += kMr) {
+        for (Index b = 0, ahead = j + nr; b < z.R; b += kMr) {
+            // The rows of the next panel come from memory while this one is multiplied, a few at a time.
+            for (const Index until = std::min(j1, ahead + fetched); ahead < until; ++ahead)
+                for (Index k = 0; k < d; k += 64 / static_cast<Index>(sizeof(T)))
+                    __builtin_prefetch(items.row(ahead) + k);
             tile.multiply(hidden.rows(b), panel.data(), d, n);
             for (Index r = 0; r < std::min(kMr, z.R - b); ++r)
                 put<T>(to + (b + r) * stride + j - j0, n, tile.sum[r][0] + bias0, tile.sum[r][1] + bias1, false);
@@ -92,8 +96,8 @@ void chunk_scores(const Scores<T>& z, Hidden<T>& hidden, const Items<T>& items, 
     }
 }
 
-// From items j0 to j1 of g, the gradient of the scores: their rows of d.weight and d.bias (added to unless `fresh`), and
-// their share of d.hidden, added to `share` (R,d).
+// From items j0 to j1 of g, the gradient of the scores: their rows of d.weight and d.bias (added to unless `fresh`),
+// and their share of d.hidden, added to `share` (R,d).
 template <class T>
 void chunk_gradients(const Gradients<T>& d, T* share, const Scores<T>& g, Hidden<T>& hidden, const Items<T>& items,
                      Index j0, Index j1, bool fresh) {
@@ -115,6 +119,10 @@ void chunk_gradients(const Gradients<T>& d, T* share, const Scores<T>& g, Hidden
         pack_columns(by_item.data(), kMr, from + j, stride, n, R);
         for (Index f = 0; f < D; f += nr) {
             const Index columns = std::min(nr, D - f);
+            for (Index r = 0; r < n; ++r) {
+                __builtin_prefetch(d.weight + (j0 + j + r) * D + f, 1);
+                __builtin_prefetch(d.weight + (j0 + j + r) * D + f + columns - 1, 1);
+            }
             tile.multiply(by_item.data(), hidden.columns(f), R, columns);
             for (Index r = 0; r < n; ++r)
                 put<T>(d.weight + (j0 + j + r) * D + f, columns, tile.sum[r][0], tile.sum[r][1], !fresh);
@@ -243,10 +251,10 @@ double sampled_head(const Exec& ex, T* d_hidden, T* d_rows, T* d_bias, const T* 
     return loss;
 }
 
-#define INSTANTIATE(T)                                                                                                \
-    template double full_softmax(const Exec&, T*, T*, T*, const T*, const T*, const T*, const Id*, Index, Index,      \
-                                 Index, double);                                                                      \
-    template double sampled_head(const Exec&, T*, T*, T*, const T*, const T*, const T*, const Id*, Index, Index,      \
+#define INSTANTIATE(T)                                                                                           \
+    template double full_softmax(const Exec&, T*, T*, T*, const T*, const T*, const T*, const Id*, Index, Index, \
+                                 Index, double);                                                                 \
+    template double sampled_head(const Exec&, T*, T*, T*, const T*, const T*, const T*, const Id*, Index, Index, \
                                  Index, const Sampled<T>&);
 PYREC_FLOATS(INSTANTIATE)
 

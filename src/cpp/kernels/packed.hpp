@@ -33,9 +33,15 @@ template <class T> void pack_rows(T* to, Index width, const T* x, Index stride, 
 
 // One panel from the first `columns` <= width elements of K rows; depth across the rows.
 template <class T, class Row> void pack_columns_at(T* to, Index width, Row row, Index columns, Index K) {
+    const auto whole = [=](auto n) {  // of a constant size: a few vector moves, no call
+        for (Index k = 0; k < K; ++k) std::memcpy(to + k * n(), row(k), n() * sizeof(T));
+    };
+    if (columns == width && width == kTileRows) return whole(std::integral_constant<Index, kTileRows>());
+    if (columns == width && width == kTileColumns<T>) return whole(std::integral_constant<Index, kTileColumns<T>>());
     for (Index k = 0; k < K; ++k) {
-        std::copy_n(row(k), columns, to + k * width);
-        std::fill(to + k * width + columns, to + (k + 1) * width, T(0));
+        const T* x = row(k);
+        T* at = to + k * width;
+        for (Index c = 0; c < width; ++c) at[c] = c < columns ? x[c] : T(0);
     }
 }
 
