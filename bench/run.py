@@ -13,7 +13,7 @@ import bench_limits
 from _harness import BUSY, Case, Load, Options, run_case
 from _results import Row, load, machine, merge, results_path, save, usable_cpus
 
-BENCHES = ("bench_linalg", "bench_ease", "bench_topk", "bench_import")
+BENCHES = ("bench_linalg", "bench_ease", "bench_topk", "bench_losses", "bench_import")
 
 
 def main(arguments: list[str] | None = None) -> int:

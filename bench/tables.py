@@ -19,6 +19,7 @@ TITLES = {
     "linalg": "Dense linear algebra",
     "ease": "EASE",
     "topk": "Top-k",
+    "losses": "Losses, forward and backward",
     "import": "Import time and installed size",
 }
 
