@@ -116,6 +116,8 @@ def sampled_softmax(
 ) -> tuple[float, NDArray[Any], tuple[NDArray[np.int32], NDArray[Any]], NDArray[Any] | None]:
     """A loss of sampled scores, from the vectors that are scored: rows are gathered, multiplied and differentiated.
 
+    The scores (n_rows, N) are held meanwhile, nothing else of that size.
+
     Parameters
     ----------
     hidden : float32 or float64 array (B, d)

@@ -278,7 +278,7 @@ def test_bits_do_not_depend_on_threads(kind, parameters, dtype):
 
 @every_kind
 def test_no_rows(kind):
-    loss, d_scores = KINDS[kind][0](np.empty((0, 0), "f4"))
+    loss, d_scores = KINDS[kind][0](np.empty((0, 0), "f4"), item_ids=[])
     assert loss == 0.0
     assert d_scores.shape == (0, 0)
     assert d_scores.dtype == np.float32

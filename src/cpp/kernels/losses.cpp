@@ -1,5 +1,6 @@
 #include "losses.hpp"
 
+#include <bit>
 #include <optional>
 
 #include "rows.hpp"
@@ -10,9 +11,12 @@ namespace {
 // Columns by item id: a hash table of chains.
 class Collisions {
   public:
-    Collisions(const Id* ids, Index N) : ids_(ids), first_(slots_for(N)), next_(N) {
-        while (slots_for(N) >> bits_ > 1) ++bits_;
-        std::fill(first_.data(), first_.data() + slots_for(N), -1);
+    Collisions(const Id* ids, Index N)
+        : ids_(ids),
+          bits_(static_cast<int>(std::bit_width(static_cast<std::uint64_t>(2 * N - 1) | 1))),
+          first_(Index{1} << bits_),
+          next_(N) {
+        std::fill(first_.data(), first_.data() + (Index{1} << bits_), -1);
         for (Index j = N - 1; j >= 0; --j) {
             Index& first = first_[slot(ids[j])];
             next_[j] = first;
@@ -26,12 +30,6 @@ class Collisions {
     }
 
   private:
-    static Index slots_for(Index N) {
-        Index slots = 2;
-        while (slots < 2 * N) slots *= 2;
-        return slots;
-    }
-
     // The slot of an id: where its chain starts, or the next one that is free.
     Index slot(Id id) {
         const Index mask = (Index{1} << bits_) - 1;
@@ -41,17 +39,17 @@ class Collisions {
     }
 
     const Id* ids_;
-    Index bits_ = 0;
+    int bits_;  // of the number of slots, at least twice the columns
     Scratch<Index> first_, next_;
 };
 
 // One row at work. Its scores are a copy, with -inf for what is not there: the positive and collisions.
 template <class T> struct Row {
     T *score, *kept;  // (N) the scores, and what a loss keeps for its second pass
-    T* gradient;      // (N), the output; also kept to, for the second pass then finds it in cache
+    T* gradient;      // (N) the output; until then a second place to keep things
     Index N, own;     // columns, and which is the positive
     T positive;
-    const T* chain;  // (N), derivatives of the scores by what ELU was applied to; or null
+    const T* chain;  // (N) derivatives of the scores by what ELU was applied to; or null
 
     void finish(double d_positive) const {
         gradient[own] = static_cast<T>(d_positive);
@@ -75,10 +73,11 @@ template <class T> void load_row(T* r, T* chain, const T* x, Index N, const Samp
         const T slope = static_cast<T>(how.elu);
 #pragma omp simd
         for (Index j = 0; j < N; ++j) {
-            const T low = x[j] > T(0) ? T(0) : x[j];
-            const T below = x[j] < kLowest<T> ? x[j] : slope * math::expm1_nonpositive(low);
-            r[j] = x[j] > T(0) ? x[j] : below;
-            chain[j] = x[j] > T(0) ? T(1) : slope * math::exp_flushed(low);
+            const bool above = x[j] > T(0);
+            const auto e = math::exp_pair(above ? T(0) : x[j]);
+            const T below = x[j] < kLowest<T> ? x[j] : slope * e.expm1;  // what is not there stays at -inf
+            r[j] = above ? x[j] : below;
+            chain[j] = above ? T(1) : slope * e.exp;
         }
     } else {
         std::copy_n(x, N, r);
@@ -189,25 +188,17 @@ template <class T> double top1_max_row(const Row<T>& row, double scale) {
 // gradient of -log Q at r_j is s_j (Q - p_j^2) / Q, and at the positive -sum_j s_j p_j c_j / Q. One exponential serves
 // s and p, as exp(r_j - positive) = k exp(r_j - m) with m the largest r. Near 1 Q and p are known by their complements:
 // Q - p_j = c_j - sum_j s_j c_j, so that differences of small numbers stay exact.
-template <class T> double bpr_max_row(const Row<T>& row, double scale, double reg, bool plain) {
+template <class T> double bpr_max_row(const Row<T>& row, double scale, double reg) {
     const T *r = row.score, t = row.positive, m = row_max(r, row.N), shift = m < kLowest<T> ? kLowest<T> : m;
-    const T gap = m - t, weighted = plain ? T(0) : T(1), flat = plain ? T(1) : T(0);
+    const T gap = m - t, lambda = static_cast<T>(scale * reg);
     T *e = row.kept, *g = row.gradient;
     T sum = 0, right = 0, wrong = 0, pull = 0, squares = 0;
-    const auto square = [=](T score, T a) {  // the regulariser's term
-        const T finite = score < kLowest<T> ? T(0) : score;
-        return (flat + weighted * a) * finite * finite;
-    };
-    const auto d_square = [=](T score, T a, T center) {
-        const T finite = score < kLowest<T> ? T(0) : score;
-        return flat * T(2) * finite + weighted * a * ((T(2) + finite) * finite - center);
-    };
-    const T lambda = static_cast<T>(scale * reg);
+    const auto finite = [](T score) { return score < kLowest<T> ? T(0) : score; };
     if (gap <= T(60)) {
         const T k = math::exp(gap);
 #pragma omp simd reduction(+ : sum, right, wrong, pull, squares)
         for (Index j = 0; j < row.N; ++j) {
-            const T a = math::exp_flushed(r[j] - shift), ratio = k * a;
+            const T a = math::exp_flushed(r[j] - shift), ratio = k * a, score = finite(r[j]);
             const T p_j = T(1) / (T(1) + ratio), c_j = ratio * p_j, ap = a * p_j;
             e[j] = a;
             g[j] = p_j;
@@ -215,43 +206,58 @@ template <class T> double bpr_max_row(const Row<T>& row, double scale, double re
             right += ap;
             wrong += a * c_j;
             pull += ap * c_j;
-            squares += square(r[j], a);
+            squares += a * score * score;
         }
         if (sum == T(0)) return row.nothing();
         const double Q = static_cast<double>(right) / sum, C = static_cast<double>(wrong) / sum;
         const bool near = C < 0.5;
         const T by_c = near ? T(1) : T(0), by_p = near ? T(0) : T(-1), offset = static_cast<T>(near ? -C : Q);
-        const T factor = static_cast<T>(scale / Q / sum), one = T(1) / sum, center = squares / sum;
+        const T factor = static_cast<T>(scale / Q / sum), weight = lambda / sum, center = squares / sum;
 #pragma omp simd
         for (Index j = 0; j < row.N; ++j) {
-            const T p_j = g[j], c_j = k * e[j] * p_j, spread = p_j * c_j + (by_c * c_j + by_p * p_j + offset);
-            g[j] = e[j] * factor * spread + lambda * d_square(r[j], e[j] * one, center);
+            const T p_j = g[j], c_j = k * e[j] * p_j, spread = p_j * c_j + (by_c * c_j + (by_p * p_j + offset));
+            const T score = finite(r[j]);
+            g[j] = e[j] * (factor * spread + weight * ((T(2) + score) * score - center));
         }
         row.finish(-scale * pull / right);
-        return scale * ((near ? -std::log1p(-C) : -std::log(Q)) + reg * (plain ? squares : squares / sum));
+        return scale * ((near ? -std::log1p(-C) : -std::log(Q)) + reg * center);
     }
     // The positive lies far below: exp(r_j - m) vanishes for scores near it, which count in Q all the same, as Q is
     // exp(-gap) sum_j c_j.
 #pragma omp simd reduction(+ : sum, wrong, pull, squares)
     for (Index j = 0; j < row.N; ++j) {
         const T a = math::exp_flushed(r[j] - shift), d = r[j] - t, f = math::exp_flushed(-std::fabs(d));
-        const T high = T(1) / (T(1) + f), low = f * high, c_j = d < T(0) ? low : high;
+        const T high = T(1) / (T(1) + f), low = f * high, c_j = d < T(0) ? low : high, score = finite(r[j]);
         e[j] = a;
         g[j] = high * low;
         sum += a;
         wrong += c_j;
         pull += c_j * c_j;
-        squares += square(r[j], a);
+        squares += a * score * score;
     }
     if (sum == T(0)) return row.nothing();
-    const T one = T(1) / sum, a_factor = static_cast<T>(scale / sum), pc_factor = static_cast<T>(scale / wrong);
-    const T center = squares / sum;
+    const T factor = static_cast<T>(scale / wrong), own = static_cast<T>(scale / sum);
+    const T weight = lambda / sum, center = squares / sum;
 #pragma omp simd
-    for (Index j = 0; j < row.N; ++j)
-        g[j] = e[j] * a_factor - g[j] * pc_factor + lambda * d_square(r[j], e[j] * one, center);
+    for (Index j = 0; j < row.N; ++j) {
+        const T score = finite(r[j]);
+        g[j] = e[j] * (own + weight * ((T(2) + score) * score - center)) - factor * g[j];
+    }
     row.finish(-scale * pull / wrong);
-    return scale * (static_cast<double>(gap) - std::log(static_cast<double>(wrong) / sum) +
-                    reg * (plain ? squares : squares / sum));
+    return scale * (static_cast<double>(gap) - std::log(static_cast<double>(wrong) / sum) + reg * center);
+}
+
+// reg sum_j r_j^2 beside it, unweighted. Its gradient goes through the ELU as well.
+template <class T> double plain_squares(const Row<T>& row, double scale, double reg) {
+    const T *r = row.score, slope = static_cast<T>(2.0 * scale * reg);
+    T *g = row.gradient, squares = 0;
+#pragma omp simd reduction(+ : squares)
+    for (Index j = 0; j < row.N; ++j) {
+        const T score = r[j] < kLowest<T> ? T(0) : r[j];
+        squares += score * score;
+        g[j] += slope * score * (row.chain ? row.chain[j] : T(1));
+    }
+    return scale * reg * squares;
 }
 
 template <class T> double loss_row(const Row<T>& row, double scale, const Sampled<T>& how) {
@@ -263,7 +269,8 @@ template <class T> double loss_row(const Row<T>& row, double scale, const Sample
         case SampledLoss::top1_max:
             return top1_max_row(row, scale);
         default:
-            return bpr_max_row(row, scale, how.reg, how.plain_reg);
+            return bpr_max_row(row, scale, how.plain_reg ? 0.0 : how.reg) +
+                   (how.plain_reg ? plain_squares(row, scale, how.reg) : 0.0);
     }
 }
 
@@ -276,7 +283,7 @@ double sampled_loss(const Exec& ex, T* d_scores, const T* scores, Index M, Index
     const bool entropy = how.loss == SampledLoss::cross_entropy;
     const bool as_it_is = entropy && !how.log_q && !how.item_ids && how.smoothing == 0.0;
     std::optional<Collisions> columns;
-    if (how.item_ids) columns.emplace(how.item_ids, N);
+    if (how.item_ids && M > 0) columns.emplace(how.item_ids, N);
     Scratch<double> losses(M);
     const Index grain = std::clamp<Index>(32768 / std::max<Index>(N, 1), 1, 64);
     parallel_ranges(ex, M, grain, [&](Index begin, Index end) {

@@ -32,7 +32,7 @@ double sampled_loss(const Exec& ex, T* d_scores, const T* scores, Index M, Index
 // ---- Heads: scores = hidden weight^T + bias, their loss and the gradients of all three.
 
 // -1/divisor sum_b log softmax(scores_b)[target_b] over all items;  d_hidden (B,d), d_weight (I,d), d_bias (I) of
-// hidden (B,d), weight (I,d), bias (I) or null, target (B). At most 64 MB of scores are held at a time, or 14 rows.
+// hidden (B,d), weight (I,d), bias (I) or null, target (B). At most 64 MB of scores are held at a time, or a few rows.
 template <class T>
 double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T* hidden, const T* weight,
                     const T* bias, const Id* target, Index B, Index I, Index d, double divisor);

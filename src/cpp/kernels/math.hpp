@@ -67,12 +67,16 @@ PYREC_MATH float exp_flushed(float x) {
     return as_float(as_int(e) & (x < -87.3365402f ? 0 : -1));
 }
 
-// exp(x) - 1 for x <= 0.
-PYREC_MATH float expm1_nonpositive(float x) {
-    const Reduced d = reduce(x < -20.0f ? -20.0f : x);
-    const float scale = as_float((d.n + 127) << 23);
-    return scale * expm1_reduced(d.r) + (scale - 1.0f);
+// exp(x) - 1 for x <= 0; and exp(x) beside it, not below 2^-126.
+template <class T> struct ExpPair {
+    T exp, expm1;
+};
+PYREC_MATH ExpPair<float> exp_pair(float x) {
+    const Reduced d = reduce(x < -87.0f ? -87.0f : x);
+    const float scale = as_float((d.n + 127) << 23), p = expm1_reduced(d.r);
+    return {scale * p + scale, scale * p + (scale - 1.0f)};
 }
+PYREC_MATH float expm1_nonpositive(float x) { return exp_pair(x).expm1; }
 
 // log(1 + f) + n ln 2 for f in [sqrt(1/2) - 1, sqrt(2) - 1].
 PYREC_MATH float log_sum(float f, float n) {
@@ -133,6 +137,7 @@ PYREC_MATH float tanh(float x) {
 PYREC_MATH double exp(double x) { return std::exp(x); }
 PYREC_MATH double exp_flushed(double x) { return std::exp(x); }
 PYREC_MATH double expm1_nonpositive(double x) { return std::expm1(x); }
+PYREC_MATH ExpPair<double> exp_pair(double x) { return {std::exp(x), std::expm1(x)}; }
 PYREC_MATH double log(double x) { return std::log(x); }
 PYREC_MATH double log1p(double x) { return std::log1p(x); }
 PYREC_MATH double log1p_unit(double x) { return std::log1p(x); }

@@ -85,7 +85,7 @@ template <class T> struct RegisterTile {
             const Vec<T> b0 = load(b);
             for (int r = 0; r < kTileRows; ++r) s[r] += a[r] * b0;
         }
-        for (int r = 0; r < kTileRows; ++r) sum[r][0] = s[r];
+        for (int r = 0; r < kTileRows; ++r) sum[r][0] = s[r], sum[r][1] = Vec<T>{};
     }
 
     void multiply(const T* a, const T* b, Index K, Index columns) {
