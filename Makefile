@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find src -name '*.[chm]pp' -o -
 # The kernels behave as on any machine: no BLAS pinned by the environment.
 CLEAN_ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test bench lint docs dist sanitize tsan portable clean help
+.PHONY: demo test bench lint docs dist sanitize tsan portable exhaustive clean help
 help:
 	@grep -E '^# ' Makefile | sed 's/^# //'
 
@@ -92,7 +92,7 @@ tsan:
 
 # make portable: the kernels, compiled for other systems with zig's Clang, and run on an ARM processor if qemu is there
 ZIG := build/portable/venv/bin/python -m ziglang
-KERNEL_FLAGS := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast
+KERNEL_FLAGS := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fopenmp-simd
 portable: $(patsubst %,portable-%,aarch64-linux-musl aarch64-macos x86_64-windows-gnu)
 	$(if $(shell command -v qemu-aarch64-static),qemu-aarch64-static build/portable/aarch64-linux-musl,@echo "not run: no qemu-aarch64-static")
 
@@ -103,6 +103,10 @@ build/portable/venv/.zig:
 
 portable-%: build/portable/venv/.zig
 	$(ZIG) c++ -target $* $(NATIVE_FLAGS) $(KERNEL_FLAGS) $(NATIVE) -o build/portable/$*
+
+# make exhaustive: the vectorised functions over every float32, on every SIMD level
+exhaustive: $(VENV)/.installed
+	PYREC_MATH_STRIDE=1 $(BIN)/python -m pytest -s -k float32_is_right tests/kernels/test_math.py
 
 clean:
 	rm -rf build dist demo.png docs/reference

@@ -13,7 +13,16 @@ import bench_limits
 from _harness import BUSY, Case, Load, Options, run_case
 from _results import Row, load, machine, merge, results_path, save, usable_cpus
 
-BENCHES = ("bench_linalg", "bench_ease", "bench_slim", "bench_topk", "bench_metrics", "bench_optim", "bench_import")
+BENCHES = (
+    "bench_linalg",
+    "bench_ease",
+    "bench_slim",
+    "bench_topk",
+    "bench_metrics",
+    "bench_losses",
+    "bench_optim",
+    "bench_import",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,6 +22,7 @@ TITLES = {
     "topk": "Top-k",
     "metrics": "Ranking metrics",
     "optim": "Optimizer steps",
+    "losses": "Losses, forward and backward",
     "import": "Import time and installed size",
 }
 

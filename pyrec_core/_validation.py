@@ -277,12 +277,12 @@ def _as_device_array(name: str, a: Any) -> Any:
     return import_module("cupy").asarray(a)
 
 
-def check_float_array(name: str, a: Any, ndim: int) -> Any:
-    """Return ``a`` as a C-contiguous float32 or float64 array of ``ndim`` dimensions, on the device it is on."""
+def check_float_array(name: str, a: Any, ndim: int | None) -> Any:
+    """Return ``a`` as a C-contiguous float32 or float64 array of ``ndim`` dimensions (None: any), where it lies."""
     array = _as_device_array(name, a)
     if array.dtype not in _FLOATS:
         raise TypeError(f"{name} must be float32 or float64, got {array.dtype}")
-    if array.ndim != ndim:
+    if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{name} must be {ndim}-D, got shape {array.shape}")
     return array if array.flags.c_contiguous else array.copy(order="C")
 
@@ -295,3 +295,17 @@ def check_like(name: str, a: Any, shape: tuple[int, ...], dtype: DTypeLike) -> A
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     return array if array.flags.c_contiguous else array.copy(order="C")
+
+
+def check_inplace(name: str, a: Any, ndim: int | None) -> None:
+    """Refuse what a kernel cannot write in place: all but a C-contiguous, writeable float32 or float64 array."""
+    if not isinstance(a, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, got {type(a).__name__}")
+    if a.dtype not in _FLOATS:
+        raise TypeError(f"{name} must be float32 or float64, got {a.dtype}")
+    if ndim is not None and a.ndim != ndim:
+        raise ValueError(f"{name} must be {ndim}-D, got shape {a.shape}")
+    if not (a.flags.c_contiguous and a.flags.writeable and a.flags.aligned):
+        raise ValueError(
+            f"{name} must be C-contiguous and writeable, got flags C={a.flags.c_contiguous}, W={a.flags.writeable}"
+        )

@@ -229,6 +229,24 @@ def test_optim(bench, session, function, rule):
     assert all(r.get("status", "not installed") == "not installed" for r in rows)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("loss", ["cross-entropy", "bpr", "top1", "top1-max", "bpr-max", "bpr-max, linear"])
+def test_losses(bench, session, loss):
+    session, rows = session
+    bench("bench_losses").sampled_scores(session, loss, "tiny", compiled=False)
+    assert [r["ours"] for r in rows] == [True, True, False]
+    assert rows[-1].get("status", "not installed") == "not installed"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("function", ["head", "head_default_malloc", "sampled_head"])
+def test_heads(bench, session, function):
+    session, rows = session
+    getattr(bench("bench_losses"), function)(session, "tiny")
+    assert not rows[-1]["ours"]
+    assert rows[-1].get("status", "not installed") == "not installed"
+
+
 def test_every_case_names_a_function(bench):
     run, harness = bench("run"), bench("_harness")
     for options in (harness.Options(quick=True, threads=(2,)), harness.Options(large=True, threads=(1, 2))):

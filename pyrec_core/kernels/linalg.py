@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import Array, check_threads, cpu, linear_algebra
-from .._validation import check_bool, check_float, check_float_array
+from .._validation import check_bool, check_float, check_float_array, check_inplace
 
 __all__ = ["cholesky_", "gemm", "inverse_from_cholesky_", "syrk"]
 
@@ -33,28 +33,14 @@ def _output(out: Matrix | None, shape: tuple[int, int], dtype: np.dtype[Any], be
         if beta != 0.0:
             raise ValueError(f"out must be given when beta is not 0, got beta={beta}")
         return np.empty(shape, dtype)
-    _check_inplace("out", out)
+    check_inplace("out", out, ndim=2)
     if out.shape != shape or out.dtype != dtype:
         raise ValueError(f"out must be {dtype} of shape {shape}, got {out.dtype} of shape {out.shape}")
     return out
 
 
-def _check_inplace(name: str, a: Matrix) -> None:
-    """Refuse what cannot be written in place by a kernel."""
-    if not isinstance(a, np.ndarray):
-        raise TypeError(f"{name} must be a NumPy array, got {type(a).__name__}")
-    if a.dtype not in (np.float32, np.float64):
-        raise TypeError(f"{name} must be float32 or float64, got {a.dtype}")
-    if a.ndim != 2:
-        raise ValueError(f"{name} must be 2-D, got shape {a.shape}")
-    if not (a.flags.c_contiguous and a.flags.writeable and a.flags.aligned):
-        raise ValueError(
-            f"{name} must be C-contiguous and writeable, got flags C={a.flags.c_contiguous}, W={a.flags.writeable}"
-        )
-
-
 def _check_square(name: str, a: Matrix) -> int:
-    _check_inplace(name, a)
+    check_inplace(name, a, ndim=2)
     if a.shape[0] != a.shape[1]:
         raise ValueError(f"{name} must be square, got shape {a.shape}")
     return int(a.shape[0])

@@ -7,6 +7,13 @@
 #define PYREC_BACKEND cpu
 #endif
 
+// For small functions that CUDA kernels share.
+#ifdef __CUDACC__
+#define PYREC_HOST_DEVICE __host__ __device__
+#else
+#define PYREC_HOST_DEVICE
+#endif
+
 // Kernels are templates over the element type, instantiated for both.
 #define PYREC_FLOATS(X) X(float) X(double)
 

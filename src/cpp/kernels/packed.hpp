@@ -12,18 +12,23 @@ namespace pyrec::cpu {
 // depth K is ceil_div(n, width) panels, the last one filled up with zeros.
 inline Index packed_size(Index n, Index width, Index K) { return ceil_div(n, width) * width * K; }
 
-// One panel from `rows` <= width rows of a row-major matrix, depth along its rows.
-template <class T> void pack_rows(T* to, Index width, const T* x, Index stride, Index rows, Index K) {
+// One panel from `rows` <= width rows, which start at row(0), row(1), ...; depth along them.
+template <class T, class Row> void pack_rows_at(T* to, Index width, Row row, Index rows, Index K) {
     constexpr Index line = 64 / sizeof(T);  // what a row gives at a time, so that the lines written stay in cache
     for (Index k0 = 0; k0 < K; k0 += line) {
         const Index k1 = std::min(K, k0 + line);
-        for (Index r = 0; r < width; ++r) {
-            if (r < rows)
-                for (Index k = k0; k < k1; ++k) to[k * width + r] = x[r * stride + k];
-            else
-                for (Index k = k0; k < k1; ++k) to[k * width + r] = T(0);
+        for (Index r = 0; r < rows; ++r) {
+            const T* x = row(r);
+            for (Index k = k0; k < k1; ++k) to[k * width + r] = x[k];
         }
+        for (Index r = rows; r < width; ++r)
+            for (Index k = k0; k < k1; ++k) to[k * width + r] = T(0);
     }
+}
+
+// Of a row-major matrix.
+template <class T> void pack_rows(T* to, Index width, const T* x, Index stride, Index rows, Index K) {
+    pack_rows_at(to, width, [=](Index r) { return x + r * stride; }, rows, K);
 }
 
 // All panels of the `rows` rows of a C-contiguous matrix.
@@ -34,12 +39,23 @@ template <class T> void pack_panels(const Exec& ex, T* to, Index width, const T*
     });
 }
 
-// One panel from `columns` <= width columns of a row-major matrix, depth along its columns.
-template <class T> void pack_columns(T* to, Index width, const T* x, Index stride, Index columns, Index K) {
+// One panel from the first `columns` <= width elements of K rows; depth across the rows.
+template <class T, class Row> void pack_columns_at(T* to, Index width, Row row, Index columns, Index K) {
+    const auto whole = [=](auto n) {  // of a constant size: a few vector moves, no call
+        for (Index k = 0; k < K; ++k) std::memcpy(to + k * n(), row(k), n() * sizeof(T));
+    };
+    if (columns == width && width == kTileRows) return whole(std::integral_constant<Index, kTileRows>());
+    if (columns == width && width == kTileColumns<T>) return whole(std::integral_constant<Index, kTileColumns<T>>());
     for (Index k = 0; k < K; ++k) {
-        std::copy_n(x + k * stride, columns, to + k * width);
-        std::fill(to + k * width + columns, to + (k + 1) * width, T(0));
+        const T* x = row(k);
+        T* at = to + k * width;
+        for (Index c = 0; c < width; ++c) at[c] = c < columns ? x[c] : T(0);
     }
+}
+
+// Of a row-major matrix.
+template <class T> void pack_columns(T* to, Index width, const T* x, Index stride, Index columns, Index K) {
+    pack_columns_at(to, width, [=](Index k) { return x + k * stride; }, columns, K);
 }
 
 // Rows per chunk when both operands are packed in one pass: whole panels of either.
@@ -68,7 +84,7 @@ void packed_update(const Exec& ex, T* c, Index ldc, const T* a, const T* b, Inde
             __builtin_prefetch(to + r * ldc + n - 1, 1);
         }
         RegisterTile<T> product;
-        product.multiply(a + i * K, b + j * K, K);
+        product.multiply(a + i * K, b + j * K, K, n);
         const bool fresh = j >= region.fresh_from;
         if (n == nr) {
             for (Index r = 0; r < m; ++r) {

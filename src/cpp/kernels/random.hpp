@@ -5,12 +5,6 @@
 #pragma once
 #include "common.hpp"
 
-#ifdef __CUDACC__
-#define PYREC_HOST_DEVICE __host__ __device__
-#else
-#define PYREC_HOST_DEVICE
-#endif
-
 namespace pyrec {
 
 // What a stream is for; the Python names are in kernels/random.py. Numbers are part of the format: append only.

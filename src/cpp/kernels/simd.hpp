@@ -89,6 +89,20 @@ template <class T> struct RegisterTile {
         }
         std::memcpy(sum, s, sizeof s);
     }
+
+    // The first half of the columns: half the work where a last panel has no more.
+    void multiply_half(const T* __restrict a, const T* __restrict b, Index K) {
+        Vec<T> s[kTileRows] = {};
+        for (Index k = 0; k < K; ++k, a += kTileRows, b += kTileColumns<T>) {
+            const Vec<T> b0 = load(b);
+            for (int r = 0; r < kTileRows; ++r) s[r] += a[r] * b0;
+        }
+        for (int r = 0; r < kTileRows; ++r) sum[r][0] = s[r], sum[r][1] = Vec<T>{};
+    }
+
+    void multiply(const T* a, const T* b, Index K, Index columns) {
+        columns <= kLanes<T> ? multiply_half(a, b, K) : multiply(a, b, K);
+    }
 };
 
 }  // namespace pyrec::cpu
