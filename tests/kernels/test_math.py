@@ -24,15 +24,15 @@ def softplus(x):
 
 # name: float64 reference, domain, largest error in units of the last place, whether denormal results may be 0
 FUNCTIONS = {
-    "exp": (np.exp, -np.inf, np.inf, 1.05, False),
-    "exp_flushed": (np.exp, -np.inf, 88.0, 1.05, True),
-    "expm1_nonpositive": (np.expm1, -np.inf, 0.0, 1.05, False),
-    "log": (np.log, -np.inf, np.inf, 0.9, False),
-    "log1p": (np.log1p, -np.inf, np.inf, 1.6, False),
-    "log1p_unit": (np.log1p, 0.0, 1.0, 1.6, False),
-    "sigmoid": (sigmoid, -np.inf, np.inf, 2.4, True),
-    "softplus": (softplus, -np.inf, np.inf, 1.8, True),
-    "tanh": (np.tanh, -np.inf, np.inf, 2.6, False),
+    "exp": (np.exp, -np.inf, np.inf, 1.1, False),
+    "exp_flushed": (np.exp, -np.inf, 88.0, 1.1, True),
+    "expm1_nonpositive": (np.expm1, -np.inf, 0.0, 1.1, False),
+    "log": (np.log, -np.inf, np.inf, 1.0, False),
+    "log1p": (np.log1p, -np.inf, np.inf, 1.7, False),
+    "log1p_unit": (np.log1p, 0.0, 1.0, 1.7, False),
+    "sigmoid": (sigmoid, -np.inf, np.inf, 2.6, True),
+    "softplus": (softplus, -np.inf, np.inf, 2.0, True),
+    "tanh": (np.tanh, -np.inf, np.inf, 2.8, False),
 }
 
 
