@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "best.hpp"
 #include "accumulate.hpp"
+#include "best.hpp"
 
 namespace pyrec::cpu {
 namespace {
