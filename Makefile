@@ -84,7 +84,7 @@ sanitize: $(VENV)/.installed
 
 # make tsan: the kernels, called from several threads at once, under ThreadSanitizer
 NATIVE := tests/native/kernels.cpp $(wildcard src/cpp/kernels/*.cpp)
-NATIVE_FLAGS := -std=c++20 -Isrc/cpp/kernels -Wall -Wextra -Wpedantic -Wshadow -Werror
+NATIVE_FLAGS := -std=c++20 -Isrc/cpp/kernels -Wall -Wextra -Wpedantic -Wshadow -Werror -fopenmp-simd
 tsan:
 	mkdir -p build/tsan
 	$(CXX) $(NATIVE_FLAGS) -O1 -g -fsanitize=thread $(NATIVE) -pthread -o build/tsan/kernels
@@ -92,7 +92,7 @@ tsan:
 
 # make portable: the kernels, compiled for other systems with zig's Clang, and run on an ARM processor if qemu is there
 ZIG := build/portable/venv/bin/python -m ziglang
-KERNEL_FLAGS := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fopenmp-simd
+KERNEL_FLAGS := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wno-pass-failed
 portable: $(patsubst %,portable-%,aarch64-linux-musl aarch64-macos x86_64-windows-gnu)
 	$(if $(shell command -v qemu-aarch64-static),qemu-aarch64-static build/portable/aarch64-linux-musl,@echo "not run: no qemu-aarch64-static")
 

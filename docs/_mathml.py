@@ -1,5 +1,6 @@
 """Formulas as MathML, which every browser draws by itself: no script, no network."""
 
+import re
 from typing import Any
 
 from docutils.nodes import SkipNode
@@ -11,7 +12,8 @@ from sphinx.util.logging import getLogger
 
 def mathml(node: Any, as_block: bool) -> str:
     try:
-        return str(tex2mathml(node.astext(), as_block=as_block))
+        # norms keep their height beside fractions: the browser would stretch the first of a pair only
+        return re.sub("<mo[^>]*>‖", '<mo stretchy="false">‖', str(tex2mathml(node.astext(), as_block=as_block)))
     except MathError as error:
         getLogger(__name__).warning("formula: %s", error, location=node)
         return ""

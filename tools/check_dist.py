@@ -42,7 +42,7 @@ def check_sdist(path: Path) -> None:
 
 def check_wheel(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+        names = [name for name in archive.namelist() if not name.endswith("/")]
     package = {name for name in names if name.startswith("pyrec_core/")}
     native = {name for name in package if name.endswith((".so", ".pyd"))}
     missing = sorted({name for name in tracked() if name.startswith("pyrec_core/")} - package)

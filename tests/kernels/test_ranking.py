@@ -1,6 +1,9 @@
 """Ranks against sorting in float64, whatever the source of the scores; bits, memory, bad input."""
 
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrec_core import PyrecWarning
+from pyrec_core._backend import cpu
 from pyrec_core.kernels.ranking import TIES, ranks_in_factors, ranks_in_lists, ranks_in_scores, ranks_in_sparse
 from pyrec_core.kernels.topk import factor_top_k, sparse_top_k, top_k
 
@@ -256,6 +260,65 @@ def test_bits_do_not_depend_on_threads(dtype, ties):
     one = list(results(1))
     for t in (2, 3, 8):
         assert all(same_bits(a, b) for a, b in zip(one, results(t), strict=True))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident memory is read from /proc")
+def test_memory_does_not_grow_with_the_rows():
+    """8,000 x 20,000 scores would be 640 MB."""
+    code = """
+import re
+import numpy as np
+import scipy.sparse as sp
+from pyrec_core.kernels.ranking import ranks_in_factors, ranks_in_sparse
+
+def peak_mb():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1)) / 1024
+
+def run(n):
+    relevant = sp.csr_array((np.ones(n), np.arange(n) % n_items, np.arange(n + 1)), shape=(n, n_items))
+    X = sp.csr_array((np.ones(n, "f4"), np.arange(n) % 3, np.arange(n + 1)), shape=(n, 3))
+    ranks_in_factors(users[:n], items, relevant, n_threads=2)
+    ranks_in_sparse(X, items.T.copy(), relevant, n_threads=2)
+
+n_items = 20_000
+rng = np.random.default_rng(0)
+users, items = rng.normal(size=(8_000, 3)).astype("f4"), rng.normal(size=(n_items, 3)).astype("f4")
+run(500)
+before = peak_mb()
+run(8_000)
+print(peak_mb() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 60
+
+
+def test_bindings_cannot_be_led_out_of_bounds():
+    native, ranks, scores = cpu(), np.empty(2), np.zeros((2, 5))
+    indptr, ids = np.array([0, 1, 2]), np.array([1, 4], np.int32)
+    good, depth = (indptr, ids), 9
+    assert native.ranks_in_scores(1, ranks, scores, good, None, 0, depth) == 0
+    for bad in (
+        (indptr, np.array([1, 5], np.int32)),
+        (indptr, np.array([-1, 4], np.int32)),
+        (np.array([0, 2, 2]), np.array([4, 1], np.int32)),  # descending
+        (np.array([0, 2, 2]), np.array([4, 4], np.int32)),
+        (np.array([0, 2, 1]), ids),
+        (np.array([0, 2]), ids),  # one list for all rows will not do
+    ):
+        with pytest.raises(ValueError, match="relevant"):
+            native.ranks_in_scores(1, ranks, scores, bad, None, 0, depth)
+        with pytest.raises(ValueError, match="exclude"):
+            native.ranks_in_scores(1, ranks, scores, good, bad, 0, depth)
+    for ties, deep in ((-1, 1), (4, 1), (0, 0)):
+        with pytest.raises(ValueError, match="ties or depth out of range"):
+            native.ranks_in_scores(1, ranks, scores, good, None, ties, deep)
+    with pytest.raises(ValueError, match="ranks has the wrong shape"):
+        native.ranks_in_scores(1, np.empty(3), scores, good, None, 0, depth)
+    with pytest.raises(ValueError, match="metric or depth out of range"):
+        native.measure(1, np.empty((1, 2)), ranks, indptr, np.array([99], np.int32), np.array([1]), None, None)
+    with pytest.raises(ValueError, match="gains has the wrong shape"):
+        native.measure(1, np.empty((1, 2)), ranks, indptr, np.zeros(1, np.int32), np.array([1]), np.ones(3), None)
 
 
 EYE = sp.eye_array(3)
