@@ -267,6 +267,8 @@ def measure(
     indptr = np.ascontiguousarray(indptr, np.int64)
     if ranks.ndim != 1 or indptr.ndim != 1:
         raise ValueError(f"ranks and indptr must be 1-D, got shapes {ranks.shape} and {indptr.shape}")
+    if not len(indptr):
+        raise ValueError("indptr must have at least one element, got none")
     if ranks.size and not ranks.min() >= 1:  # a minimum that is NaN is not either
         raise ValueError(f"ranks must be >= 1, got {ranks.min()}")
     codes = np.array([METRICS.index(check_choice("names", name, METRICS)) for name in names], np.int32)
