@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from . import _blas, _detect
 from ._validation import check_int
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the arrays decide the device
+_threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
 @cache
@@ -70,10 +72,20 @@ def backend_of(*arrays: Array, n_threads: int | None = None) -> tuple[Any, Any, 
 
 
 def check_threads(n_threads: int | None) -> int:
-    """Return the number of threads to use: ``n_threads``, or all CPUs that this process may use."""
+    """Return the number of threads to use: ``n_threads``, that of `use_threads`, or all CPUs of this process."""
     if n_threads is None:
-        return default_threads()
+        return _threads.get() or default_threads()
     return check_int("n_threads", n_threads, low=1, high=1024)
+
+
+@contextmanager
+def use_threads(n_threads: int | None) -> Iterator[None]:
+    """Let kernels that are called with ``n_threads=None`` inside use ``n_threads``: layers do not pass it on."""
+    token = _threads.set(check_threads(n_threads))
+    try:
+        yield
+    finally:
+        _threads.reset(token)
 
 
 @cache

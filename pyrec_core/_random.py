@@ -6,6 +6,7 @@ made before, nor on the number of threads.
 """
 
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -76,3 +77,39 @@ def stream(seed: int, purpose: str, epoch: int = 0, example: int = 0) -> np.rand
     counter = np.array([0, 0, example, epoch], np.uint64)
     key = np.array([seed, purpose_key], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+class Source:
+    """Where a network in training takes its random numbers from: a seed, the epoch, and how many were taken in it.
+
+    What `take` returns are the keywords that name a piece of a stream to the functions of
+    `pyrec_core.kernels.random` and to other kernels that draw. An epoch begun again takes the same numbers again:
+    training that resumes at an epoch needs no other state.
+
+    Examples
+    --------
+    >>> from pyrec_core._random import Source
+    >>> source = Source(7)
+    >>> source.take("dropout", 100)
+    {'seed': 7, 'purpose': 'dropout', 'epoch': 0, 'first': 0}
+    >>> source.take("dropout", 100)["first"]
+    100
+    >>> source.begin(epoch=1)
+    >>> source.take("dropout", 100)["first"]
+    0
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = check_int("seed", seed, low=0, high=MAX_SEED)
+        self.begin(0)
+
+    def begin(self, epoch: int) -> None:
+        """Go to the start of an epoch."""
+        self.epoch = check_int("epoch", epoch, low=0, high=2**24 - 1)
+        self._taken: dict[str, int] = {}
+
+    def take(self, purpose: str, n: int) -> dict[str, Any]:
+        """Return the address of the next ``n`` numbers for ``purpose``."""
+        first = self._taken.get(purpose, 0)
+        self._taken[purpose] = first + n
+        return {"seed": self.seed, "purpose": purpose, "epoch": self.epoch, "first": first}
