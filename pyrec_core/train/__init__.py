@@ -1,5 +1,26 @@
 """Training: what is common to all models that learn by gradient steps."""
 
+from ._batches import shuffled
+from ._callbacks import Checkpoint, EarlyStopping, Progress
+from ._checkpoint import Snapshot
+from ._loop import Callback, Training, fit_loop
+from ._negatives import Negatives
+from ._packed import Packed, pack
+from ._prefixes import prefixes
 from ._sessions import SessionParallel
 
-__all__ = ["SessionParallel"]
+__all__ = [
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "Negatives",
+    "Packed",
+    "Progress",
+    "SessionParallel",
+    "Snapshot",
+    "Training",
+    "fit_loop",
+    "pack",
+    "prefixes",
+    "shuffled",
+]
