@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ._interactions import Interactions
     from ._sessions import Sessions
     from .evaluation import evaluate
-    from .models import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity, load
+    from .models import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, MarkovChain, Popularity, load
 
 _HOME = {
     "EASE": ".models",
@@ -24,6 +24,7 @@ _HOME = {
     "AssociationRules": ".models",
     "ItemToItem": ".models",
     "MarginalizedDAE": ".models",
+    "MarkovChain": ".models",
     "Popularity": ".models",
     "load": ".models",
     "evaluate": ".evaluation",
@@ -45,6 +46,7 @@ __all__ = [
     "Interactions",
     "ItemToItem",
     "MarginalizedDAE",
+    "MarkovChain",
     "NotEnoughMemoryError",
     "NotFittedError",
     "Popularity",

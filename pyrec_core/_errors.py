@@ -2,6 +2,7 @@
 
 import sys
 from functools import cache
+from typing import Any
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -16,6 +17,20 @@ class NotFittedError(ValueError, AttributeError):
 
 class NotEnoughMemoryError(MemoryError, ValueError):
     """A single result or work array would not fit into the memory that is available now."""
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C came while a model was being trained: the model is what the steps so far have made of it.
+
+    Attributes
+    ----------
+    learned : dict
+        What the model has learned, by attribute name.
+    """
+
+    def __init__(self, message: str, learned: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.learned = learned
 
 
 class PyrecWarning(UserWarning):

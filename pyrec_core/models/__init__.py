@@ -2,5 +2,6 @@
 
 from ._estimator import load
 from .interaction import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity
+from .sequence import MarkovChain
 
-__all__ = ["EASE", "SLIM", "AssociationRules", "ItemToItem", "MarginalizedDAE", "Popularity", "load"]
+__all__ = ["EASE", "SLIM", "AssociationRules", "ItemToItem", "MarginalizedDAE", "MarkovChain", "Popularity", "load"]

@@ -3,11 +3,12 @@
 from ._batches import shuffled
 from ._callbacks import Checkpoint, EarlyStopping, Progress
 from ._checkpoint import Snapshot
-from ._loop import Callback, Training, fit_loop
+from ._loop import fit_loop
 from ._negatives import Negatives
 from ._packed import Packed, pack
 from ._prefixes import prefixes
 from ._sessions import SessionParallel
+from ._training import Callback, Training
 
 __all__ = [
     "Callback",

@@ -12,7 +12,7 @@ from .._progress import Progress as Bar
 from .._progress import progress
 from .._validation import check_bool, check_float, check_int
 from ._checkpoint import Snapshot
-from ._loop import Callback, Training
+from ._training import Callback, Training
 
 
 class EarlyStopping(Callback):

@@ -2,15 +2,13 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _persist
-
-if TYPE_CHECKING:
-    from ._loop import Callback, Training
+from ._training import Callback, Training
 
 _KIND = "checkpoint"
 
@@ -25,7 +23,7 @@ class Snapshot:
         self._header, self._arrays = header, arrays
 
     @classmethod
-    def of(cls, training: "Training") -> "Snapshot":
+    def of(cls, training: Training) -> "Snapshot":
         """Take one; arrays are not copied."""
         params = training.network.named_params()
         arrays = {"losses": np.array(training.losses, float), "scores": np.array(training.scores, float)}
@@ -73,7 +71,7 @@ class Snapshot:
         about: dict[str, Any] = self._header["about"]
         return about
 
-    def restore(self, training: "Training") -> None:
+    def restore(self, training: Training) -> None:
         """Put everything back into a training whose network has the same parameters."""
         for name, p in training.network.named_params().items():
             p.value[...] = self._arrays[f"value/{name}"]
@@ -92,7 +90,7 @@ class Snapshot:
         return {key[len(prefix) :]: a for key, a in self._arrays.items() if key.startswith(prefix)}
 
 
-def _named(callbacks: Sequence["Callback"]) -> list[tuple[str, "Callback"]]:
+def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
     """Name callbacks by their class, and by their place among those of it."""
     seen: dict[str, int] = {}
     named = []
