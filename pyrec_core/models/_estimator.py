@@ -93,6 +93,7 @@ class Estimator:
         self.check_fitted()
         arrays: dict[str, np.ndarray] = {}
         sparse: dict[str, tuple[int, ...]] = {}
+        tables: list[str] = []
         scalars: dict[str, Any] = {}
         for name, value in state.items():
             if sp.issparse(value):
@@ -100,25 +101,45 @@ class Estimator:
                 arrays |= {f"{name}.{part}": getattr(value, part) for part in ("data", "indices", "indptr")}
             elif isinstance(value, np.ndarray):
                 arrays[name] = value
+            elif isinstance(value, dict):  # of arrays by name
+                tables.append(name)
+                arrays |= {f"{name}/{key}": array for key, array in value.items()}
             else:
                 scalars[name] = value
         header = {
             "class": type(self).__name__,
-            "parameters": self.get_params(),
+            "parameters": self._saved_parameters(),
             "attributes": scalars,
             "sparse": sparse,
+            **({"tables": tables} if tables else {}),
         }
         _persist.save(path, header, arrays)
+
+    def _saved_parameters(self) -> dict[str, Any]:
+        """Return the parameters as a model file holds them."""
+        return self.get_params()
+
+    @classmethod
+    def _from_saved(cls, params: dict[str, Any]) -> Self:
+        """Make a model of what `_saved_parameters` returned."""
+        return cls(**params)
 
     def _fitted_attributes(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name.endswith("_")}
 
     def _set_fitted(self, state: dict[str, Any]) -> None:
         """Replace all that an earlier ``fit`` has set, after everything that can fail or be interrupted."""
-        stale = self._fitted_attributes().keys() - state.keys()
+        stale = (self._fitted_attributes().keys() | self._cached()) - state.keys()
         vars(self).update(state)
         for name in stale:
             delattr(self, name)
+
+    def _cached(self) -> set[str]:
+        """Names of what is kept only to save work: attributes that begin with an underscore."""
+        return {name for name in vars(self) if name.startswith("_")}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in self._cached()}
 
     def __sklearn_is_fitted__(self) -> bool:
         return "n_features_in_" in vars(self)
@@ -175,10 +196,14 @@ def load(path: str | os.PathLike[str], *, mmap: bool = False) -> Any:
             f"got {os.fspath(path)!r} with {name!r}, written by version {header.get('package_version')}"
         )
     try:
-        model = known[name](**header["parameters"])
+        model = known[name]._from_saved(header["parameters"])
         sparse = {key: _sparse(key, arrays, tuple(shape)) for key, shape in header["sparse"].items()}
+        tables: dict[str, dict[str, Any]] = {key: {} for key in header.get("tables", ())}
         dense = {key: array for key, array in arrays.items() if key.partition(".")[0] not in sparse}
-        state = {**dense, **sparse, **header["attributes"]}
+        for key in [key for key in dense if key.partition("/")[0] in tables]:
+            table, _, part = key.partition("/")
+            tables[table][part] = dense.pop(key)
+        state = {**dense, **sparse, **tables, **header["attributes"]}
         if not all(key.endswith("_") for key in state):
             raise ValueError(f"unexpected attributes among {', '.join(sorted(state))}")
         model._set_fitted(state)

@@ -7,7 +7,21 @@ arrays. The formulas stand in `pyrec_core.kernels.optim`.
 
 from ._base import Optimizer
 from ._param import Param
+from ._plain import from_plain, to_plain
 from ._rules import FTRL, SGD, Adadelta, Adagrad, Adam, RMSProp, resolve
 from ._schedule import ExponentialDecay
 
-__all__ = ["FTRL", "SGD", "Adadelta", "Adagrad", "Adam", "ExponentialDecay", "Optimizer", "Param", "RMSProp", "resolve"]
+__all__ = [
+    "FTRL",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "ExponentialDecay",
+    "Optimizer",
+    "Param",
+    "RMSProp",
+    "from_plain",
+    "resolve",
+    "to_plain",
+]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._backend import linear_algebra, use_threads
+from .._backend import use_threads
 from .._random import Source
 from ..optim import Optimizer
 from ._checkpoint import Snapshot
@@ -73,7 +73,7 @@ def fit_loop(
         resume.restore(training)
     completed = False
     params = network.named_params().values()
-    with use_threads(n_threads), linear_algebra():
+    with use_threads(n_threads):
         try:
             for callback in ordered:
                 callback.begin(training)
