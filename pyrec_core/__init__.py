@@ -16,12 +16,23 @@ if TYPE_CHECKING:
     from ._interactions import Interactions
     from ._sessions import Sessions
     from .evaluation import evaluate
-    from .models import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, MarkovChain, Popularity, load
+    from .models import (
+        EASE,
+        SLIM,
+        AssociationRules,
+        GRU4Rec,
+        ItemToItem,
+        MarginalizedDAE,
+        MarkovChain,
+        Popularity,
+        load,
+    )
 
 _HOME = {
     "EASE": ".models",
     "SLIM": ".models",
     "AssociationRules": ".models",
+    "GRU4Rec": ".models",
     "ItemToItem": ".models",
     "MarginalizedDAE": ".models",
     "MarkovChain": ".models",
@@ -43,6 +54,7 @@ __all__ = [
     "AssociationRules",
     "ConvergenceWarning",
     "Features",
+    "GRU4Rec",
     "Interactions",
     "ItemToItem",
     "MarginalizedDAE",

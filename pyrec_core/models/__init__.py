@@ -2,6 +2,16 @@
 
 from ._estimator import load
 from .interaction import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity
-from .sequence import MarkovChain
+from .sequence import GRU4Rec, MarkovChain
 
-__all__ = ["EASE", "SLIM", "AssociationRules", "ItemToItem", "MarginalizedDAE", "MarkovChain", "Popularity", "load"]
+__all__ = [
+    "EASE",
+    "SLIM",
+    "AssociationRules",
+    "GRU4Rec",
+    "ItemToItem",
+    "MarginalizedDAE",
+    "MarkovChain",
+    "Popularity",
+    "load",
+]

@@ -4,7 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from ._base import Optimizer
-from ._rules import SGD, Adadelta, Adagrad, Adam, FTRL, RMSProp
+from ._rules import FTRL, SGD, Adadelta, Adagrad, Adam, RMSProp
 from ._schedule import ExponentialDecay
 
 _KNOWN: dict[str, type[Any]] = {

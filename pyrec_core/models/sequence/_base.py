@@ -16,7 +16,7 @@ from ..._vocabulary import Vocabulary
 from ...kernels.ranking import ranks_in_scores
 from ...kernels.topk import top_k
 from .._estimator import Estimator
-from ._inputs import Prefixes, check_prefixes, check_sessions
+from ._inputs import Prefixes, check_prefixes, check_sessions, with_predecessor
 from ._live import LiveSession
 
 _SCORES_AT_ONCE = 2**24  # 64 MB of float32
@@ -157,9 +157,7 @@ class SequenceModel(Estimator, ABC):
         parts = [np.empty(0)]
         for first, last in _blocks(offsets, _EVENTS_AT_ONCE):
             part, bounds = items[offsets[first] : offsets[last]], offsets[first : last + 1] - offsets[first]
-            follows = np.ones(len(part), bool)
-            follows[bounds[:-1][np.diff(bounds) > 0]] = False
-            targets = np.flatnonzero(follows)
+            targets = with_predecessor(bounds)
             states = self._states(part, bounds)[targets - 1]
             parts.append(self._ranks(states, part[targets], ties))
         return np.concatenate(parts)
@@ -187,8 +185,11 @@ class SequenceModel(Estimator, ABC):
         return float(np.where(ranks <= SCORE_DEPTH, 1.0 / ranks, 0.0).mean())
 
     @abstractmethod
-    def _fit(self, data: Sessions, validation: Any, **options: Any) -> dict[str, Any]:
-        """Return what was learned, by attribute name. Setting nothing keeps a failed fit harmless."""
+    def _fit(self, data: Sessions, validation: Any, state: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """Return what was learned, by attribute name; ``state`` is what this base sets beside it.
+
+        Setting nothing keeps a failed fit harmless.
+        """
 
     @abstractmethod
     def _states(self, items: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray[Any]:
@@ -211,7 +212,7 @@ class SequenceModel(Estimator, ABC):
         parts = [np.empty(0)]
         for first in range(0, len(states), self._rows_at_once()):
             rows = slice(first, first + self._rows_at_once())
-            relevant = _one_a_row(targets[rows], self.n_items_)
+            relevant = one_a_row(targets[rows], self.n_items_)
             parts.append(ranks_in_scores(self._scores(states[rows]), relevant, ties=ties, n_threads=self.n_threads))
         return np.concatenate(parts)
 
@@ -228,7 +229,7 @@ class SequenceModel(Estimator, ABC):
             if vocabulary.order is not None:
                 state["item_order_"] = vocabulary.order
         try:
-            learned = self._fit(data, validation_data, **options)
+            learned = self._fit(data, validation_data, state, **options)
         except TrainingInterrupted as stop:
             self._set_fitted({**state, **stop.learned})
             raise
@@ -303,6 +304,7 @@ def _blocks(offsets: NDArray[np.int64], events: int) -> Iterator[tuple[int, int]
         first = last
 
 
-def _one_a_row(items: NDArray[np.int32], n_items: int) -> Any:
+def one_a_row(items: NDArray[np.int32], n_items: int) -> Any:
+    """Return the sparse matrix whose row r holds item ``items[r]`` alone."""
     n = len(items)
     return sp.csr_array((np.ones(n, np.float32), items, np.arange(n + 1)), shape=(n, n_items))

@@ -103,3 +103,10 @@ def by_first_event(data: Sessions) -> NDArray[np.int64]:
     begins = np.zeros(len(data), data.time.dtype)
     begins[~empty] = data.time[data.offsets[:-1][~empty]]
     return np.lexsort((begins, empty))
+
+
+def with_predecessor(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the positions of all events but the first of each session."""
+    follows = np.ones(int(offsets[-1]), bool)
+    follows[offsets[:-1][np.diff(offsets) > 0]] = False
+    return np.flatnonzero(follows)

@@ -1,6 +1,6 @@
 """GRU4Rec: Hidasi et al., ICLR 2016, arXiv:1511.06939; Hidasi & Karatzoglou, CIKM 2018, arXiv:1706.03847."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,20 +12,18 @@ from ..._random import Source
 from ..._sessions import Sessions
 from ..._validation import check_choice, check_float, check_int
 from ...kernels.linalg import gemm
-from ...kernels.losses import sampled_softmax
 from ...kernels.ranking import ranks_in_factors
-from ...layers import GRU, Dropout, Layer, glorot_uniform
-from ...optim import Optimizer, Param
-from ...train import Negatives, SessionParallel, pack, prefixes, shuffled
+from ...optim import Optimizer
+from ...train import pack
 from .._trained import Trained, with_momentum
-from ._base import SequenceModel, _one_a_row
+from ._base import SequenceModel, one_a_row
+from ._gru4rec_network import Network
+from ._gru4rec_training import Lanes, Prefixes
 from ._inputs import by_first_event
 
 LOSSES = ("cross-entropy", "bpr", "top1", "top1-max", "bpr-max")
 EMBEDDINGS = ("constrained", "separate", "none")
 BATCHES = ("session-parallel", "prefixes")
-
-Back = Callable[[Any], None]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -194,16 +192,15 @@ class GRU4Rec(Trained, SequenceModel):
         if not (np.diff(data.offsets) >= 2).any():
             raise ValueError("sessions must have a session of 2 or more events beside the validation data, got none")
         source, snapshot, about = self._beginning(options["resume"], data.items, data.offsets)
-        network = _Network(self, data.n_items, source)
-        run = _Prefixes if self.batches == "prefixes" else _SessionParallel
-        training = run(self, network, data, source)
+        network = Network(self, data.n_items, source)
+        training = (Prefixes if self.batches == "prefixes" else Lanes)(self, network, data, source)
         validate = None if held_out is None else self._scorer(network, state, held_out)
         n_examples = float(np.maximum(np.diff(data.offsets) - 1, 0).sum())
         return self._train(
             network, training.batches, training.step, source, snapshot, about, n_examples=n_examples, validate=validate
         )
 
-    def _scorer(self, network: "_Network", state: dict[str, Any], held_out: Any) -> Callable[[], float]:
+    def _scorer(self, network: Network, state: dict[str, Any], held_out: Any) -> Callable[[], float]:
         probe = type(self)(**self.get_params())
         probe._set_fitted({**state, "weights_": {name: p.value for name, p in network.named_params().items()}})
         return lambda: probe.score(held_out)
@@ -243,18 +240,18 @@ class GRU4Rec(Trained, SequenceModel):
         if self.batch_size < 2 and not self.n_sample:
             raise ValueError("batch_size must be 2 or more where n_sample is 0, got 1: no negatives")
 
-    def _network(self) -> "_Network":
+    def _network(self) -> Network:
         """Return the network of the fitted weights; made once, as it only reads them."""
-        network: _Network | None = vars(self).get("_made")
+        network: Network | None = vars(self).get("_made")
         if network is None:
-            network = _Network(self, self.n_items_, Source(0), self.weights_)
+            network = Network(self, self.n_items_, Source(0), weights=self.weights_)
             vars(self)["_made"] = network
         return network
 
     def _states(self, items: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray[Any]:
         packed = pack(offsets)
         with use_threads(self.n_threads):
-            rows = self._network().run(items[packed.position], packed.steps, train=False)[0]
+            rows = self._network().forward(items[packed.position], steps=packed.steps)[0]
         states = np.empty_like(rows)
         states[packed.position] = rows
         return states
@@ -262,7 +259,7 @@ class GRU4Rec(Trained, SequenceModel):
     def _advance(self, memory: Any, item: NDArray[np.int32]) -> Any:
         network = self._network()
         with use_threads(self.n_threads):
-            return network.step(item, network.zero_states(1) if memory is None else memory, train=False)[0]
+            return network.step(item, network.zero_states(1) if memory is None else memory)[0]
 
     def _recall(self, memory: Any) -> NDArray[Any]:
         state: NDArray[Any] = memory[-1]
@@ -274,6 +271,6 @@ class GRU4Rec(Trained, SequenceModel):
         return scores
 
     def _ranks(self, states: NDArray[Any], targets: NDArray[np.int32], ties: str) -> NDArray[np.float64]:
-        relevant = _one_a_row(targets, self.n_items_)
+        relevant = one_a_row(targets, self.n_items_)
         items, bias = self.weights_["items"], self.weights_["bias"]
         return ranks_in_factors(states, items, relevant, item_bias=bias, ties=ties, n_threads=self.n_threads)

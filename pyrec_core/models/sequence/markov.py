@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..._sessions import Sessions
 from ..._validation import check_float
 from ._base import SequenceModel
+from ._inputs import with_predecessor
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -47,11 +48,9 @@ class MarkovChain(SequenceModel):
     prior: float = 0.1
     transitions_: Any = field(init=False)
 
-    def _fit(self, data: Sessions, validation: Any, **options: Any) -> dict[str, Any]:
+    def _fit(self, data: Sessions, validation: Any, state: dict[str, Any], **options: Any) -> dict[str, Any]:
         check_float("prior", self.prior, low=0.0)
-        follows = np.ones(len(data.items), bool)
-        follows[data.offsets[:-1][np.diff(data.offsets) > 0]] = False
-        to = np.flatnonzero(follows)
+        to = with_predecessor(data.offsets)
         pairs = data.items[to - 1], data.items[to]
         counts = sp.csr_array((np.ones(len(to)), pairs), shape=(data.n_items, data.n_items))
         counts.sum_duplicates()
