@@ -1,0 +1,69 @@
+// Recurrent layers over packed sequences, and their gradients. d hidden units; arrays C-contiguous, none alias.
+//
+// x (n, blocks * d) is the input's share of the pre-activations, h (n,d) the state after each step, u (d, blocks * d).
+// p is the state before a step: the sequence's row of h0 (B,d), or of h a step before. sigma is the logistic function,
+// * goes element by element. What a forward pass keeps for the backward one comes after its results.
+//
+// Backward, d_h (n,d) is the gradient that reaches each state from outside. d_h0 may be null: h0 is then a constant.
+#pragma once
+#include "common.hpp"
+
+namespace pyrec {
+
+// Sequences packed by time, longest first: step t has rows[t] rows, one of each sequence that is still going on, and
+// the rows of all steps lie end to end. rows does not increase; rows[0] = B.
+struct Steps {
+    const Index* rows;
+    Index count;
+    Index bptt = 0;  // backward: the state before every step t > 0 with t % bptt == 0 is a constant; 0: before none
+
+    Index lanes() const { return count ? rows[0] : 0; }
+    Index total() const {
+        Index n = 0;
+        for (Index t = 0; t < count; ++t) n += rows[t];
+        return n;
+    }
+};
+
+namespace PYREC_BACKEND {
+
+// GRU with the reset before the product (Cho et al. 2014, arXiv:1406.1078), blocks [c|r|z]:
+//   r = sigma(x_r + p U_r);  z = sigma(x_z + p U_z);  c = tanh(x_c + (r * p) U_c);  h = (1 - z) * p + z * c
+// gates (n,3d) = [c|r|z], rp (n,d) = r * p.
+template <class T>
+void gru_before_forward(const Exec& ex, T* h, T* gates, T* rp, const T* x, const T* h0, const T* u, const Steps& steps,
+                        Index d);
+template <class T>
+void gru_before_backward(const Exec& ex, T* d_x, T* d_h0, T* d_u, const T* d_h, const T* h, const T* gates, const T* rp,
+                         const T* h0, const T* u, const Steps& steps, Index d);
+
+// GRU with the reset after the product, blocks [r|z|c], bias (3d) or null:
+//   [s_r|s_z|m] = p U + bias;  r = sigma(x_r + s_r);  z = sigma(x_z + s_z);  c = tanh(x_c + r * m)
+//   h = z * p + (1 - z) * c
+// gates (n,3d) = [r|z|c], m (n,d). d_bias (3d).
+template <class T>
+void gru_after_forward(const Exec& ex, T* h, T* gates, T* m, const T* x, const T* h0, const T* u, const T* bias,
+                       const Steps& steps, Index d);
+template <class T>
+void gru_after_backward(const Exec& ex, T* d_x, T* d_h0, T* d_u, T* d_bias, const T* d_h, const T* h, const T* gates,
+                        const T* m, const T* h0, const T* u, const Steps& steps, Index d);
+
+// LSTM (Hochreiter & Schmidhuber 1997, with forget gate), blocks [i|f|g|o], q the cell before a step, c0 (B,d) or c:
+//   [i|f|o] = sigma(x + p U);  g = tanh(x_g + p U_g);  c = f * q + i * g;  h = o * tanh(c)
+// gates (n,4d) = [i|f|g|o]. d_c (n,d), from outside, or null; d_c0 is null where d_h0 is.
+template <class T>
+void lstm_forward(const Exec& ex, T* h, T* c, T* gates, const T* x, const T* h0, const T* c0, const T* u,
+                  const Steps& steps, Index d);
+template <class T>
+void lstm_backward(const Exec& ex, T* d_x, T* d_h0, T* d_c0, T* d_u, const T* d_h, const T* d_c, const T* h, const T* c,
+                   const T* gates, const T* h0, const T* c0, const T* u, const Steps& steps, Index d);
+
+// Elman's network: h = tanh(x + p U).
+template <class T>
+void rnn_forward(const Exec& ex, T* h, const T* x, const T* h0, const T* u, const Steps& steps, Index d);
+template <class T>
+void rnn_backward(const Exec& ex, T* d_x, T* d_h0, T* d_u, const T* d_h, const T* h, const T* h0, const T* u,
+                  const Steps& steps, Index d);
+
+}  // namespace PYREC_BACKEND
+}  // namespace pyrec
