@@ -1,5 +1,6 @@
 """Optimizer steps in place, on dense parameters and on the rows of an embedding. d columns."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -228,12 +229,20 @@ def _states(
     return [states.get(name) for name in ("s0", "s1", "velocity", "touched")]
 
 
-def _numbers(
+def _numbers(rule: str, learning_rate: float, *, t: int = 1, **options: Any) -> tuple[Any, ...]:
+    """Check the options and return them in the order of the native functions."""
+    t = check_int("t", t, low=1)
+    try:
+        return (*_checked_before(rule, learning_rate, **options), t)
+    except TypeError:  # one that cannot be a key either
+        return (*_checked(rule, learning_rate, **options), t)
+
+
+def _checked(
     rule: str, learning_rate: float, *, momentum: float = 0.0, nesterov: bool = False, eps: float = 1e-6,
     eps_inside: bool = False, beta1: float = 0.9, beta2: float = 0.999, l1: float = 0.0, l2: float = 0.0,
-    decay: float = 0.0, t: int = 1,
+    decay: float = 0.0,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """Check the options and return them in the order of the native functions."""
     lr = check_float("learning_rate", learning_rate, low=0.0, low_open=True)
     momentum = _below_one("momentum", momentum)
     if rule == "ftrl" and momentum:
@@ -242,8 +251,12 @@ def _numbers(
     return (
         RULES.index(rule), lr, momentum, bool(nesterov), check_float("eps", eps, low=0.0), bool(eps_inside),
         beta1, _below_one("beta2", beta2), check_float("l1", l1, low=0.0), check_float("l2", l2, low=0.0),
-        check_float("decay", decay, low=0.0), check_int("t", t, low=1),
+        check_float("decay", decay, low=0.0),
     )  # fmt: skip
+
+
+# A training makes thousands of steps a second with the same options.
+_checked_before = lru_cache(maxsize=64, typed=True)(_checked)
 
 
 def _below_one(name: str, value: float) -> float:

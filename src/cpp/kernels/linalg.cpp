@@ -63,10 +63,15 @@ void product(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand
 
 }  // namespace
 
+// Small products are over before another thread wakes.
+constexpr Index kAloneProducts = Index{1} << 21;
+
 template <class T>
 void gemm(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M, Index N, Index K, T alpha,
           T beta) {
-    product(ex, c, ldc, a, b, M, N, K, alpha, beta, false);
+    Exec how = ex;
+    if (M * N * K <= kAloneProducts) how.threads = 1;
+    product(how, c, ldc, a, b, M, N, K, alpha, beta, false);
 }
 
 template <class T> void syrk(const Exec& ex, T* c, const Operand<T>& a, Index N, Index K, T alpha, T beta) {
