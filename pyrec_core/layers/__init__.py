@@ -8,19 +8,26 @@ random numbers from one `pyrec_core._random.Source`.
 
 from ._base import Layer
 from ._init import glorot_uniform, he_normal, lecun_normal, normal
+from .activation import ACTIVATIONS, Activation
 from .combine import Add, Chain, Concat
 from .dense import Dense
+from .dropout import Dropout
 from .embedding import Embedding
+from .mlp import mlp
 
 __all__ = [
+    "ACTIVATIONS",
+    "Activation",
     "Add",
     "Chain",
     "Concat",
     "Dense",
+    "Dropout",
     "Embedding",
     "Layer",
     "glorot_uniform",
     "he_normal",
     "lecun_normal",
+    "mlp",
     "normal",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .._random import Source
-from .._validation import check_float
+from .._validation import check_float, check_float_dtype
 from ..kernels.random import uniform
 
 _BLOCK = 2**20  # numbers made at a time: even
@@ -32,8 +32,8 @@ def normal(shape: Sequence[int], source: Source, *, std: float, dtype: DTypeLike
     """Normal with mean 0 and standard deviation ``std``."""
     std = check_float("std", std, low=0.0)
     n = math.prod(shape)
+    out = np.empty(n, check_float_dtype("dtype", dtype))
     address = source.take("init", n + n % 2)
-    out = np.empty(n, dtype)
     for at in range(0, n, _BLOCK):
         size = min(_BLOCK, n - at)
         u = uniform(size + size % 2, **{**address, "first": address["first"] + at})

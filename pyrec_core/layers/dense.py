@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike
 
 from .._random import Source
 from .._validation import check_bool, check_choice, check_int, check_like
-from ..kernels.linalg import gemm
+from ..kernels.linalg import column_sums, gemm
 from ..optim import Param
 from ._base import Backprop, Layer, check_input
 from ._init import glorot_uniform, he_normal, lecun_normal
@@ -73,7 +73,7 @@ class Dense(Layer):
             d_rows = check_like("d_y", d_y, shape, y.dtype).reshape(-1, n_out)
             self.w.add_grad(gemm(rows, d_rows, trans_a=True))
             if self.b is not None:
-                self.b.add_grad(d_rows.sum(axis=0, dtype=np.float64).astype(y.dtype))
+                self.b.add_grad(column_sums(d_rows))
             return gemm(d_rows, self.w.value, trans_b=True).reshape(x.shape)
 
         return y.reshape(shape), backprop
