@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from . import datasets, kernels, metrics, models, optim, split, testing, train
+    from . import datasets, kernels, layers, metrics, models, optim, split, testing, train
     from ._errors import ConvergenceWarning, NotEnoughMemoryError, NotFittedError, PyrecWarning
     from ._features import Features
     from ._interactions import Interactions
@@ -68,6 +68,7 @@ __all__ = [
     "datasets",
     "evaluate",
     "kernels",
+    "layers",
     "load",
     "metrics",
     "models",

@@ -287,6 +287,14 @@ def check_float_array(name: str, a: Any, ndim: int | None) -> Any:
     return array if array.flags.c_contiguous else array.copy(order="C")
 
 
+def check_float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
+    """Return ``dtype``, float32 or float64, as a NumPy dtype."""
+    checked = np.dtype(dtype)
+    if checked not in _FLOATS:
+        raise TypeError(f"{name} must be float32 or float64, got {checked}")
+    return checked
+
+
 def check_like(name: str, a: Any, shape: tuple[int, ...], dtype: DTypeLike) -> Any:
     """Return ``a`` as a C-contiguous array of exactly this shape and dtype, on the device it is on."""
     array = _as_device_array(name, a)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import (
+        activations,
         cooccurrence,
         gram,
         interaction,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "activations",
     "cooccurrence",
     "gram",
     "interaction",

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from .._backend import Array, check_threads, cpu
 from .._validation import check_float, check_float_array, check_int, check_interactions, check_like
-from ._losses_sampled import LossAndGradient, gradient_of
+from ._arguments import result_of
+from ._losses_sampled import LossAndGradient
 
 PairGradients = tuple[float, NDArray[Any], NDArray[Any]]
 
@@ -30,7 +31,7 @@ def _of_elements(
     loss: str, name: str, y: Array, targets: Array, weight: Array | None, divisor: float | None, overwrite: bool,
     n_threads: int | None, *, delta: float = 0.0,
 ) -> LossAndGradient:  # fmt: skip
-    d_y, y = gradient_of(name, y, overwrite, ndim=None)
+    d_y, y = result_of(name, y, overwrite, ndim=None)
     targets = check_like("targets", targets, y.shape, y.dtype)
     if loss == "logistic" and targets.size and not (targets.min() >= 0.0 and targets.max() <= 1.0):
         raise ValueError(f"targets must be in [0, 1], got {targets.min()} to {targets.max()}")
@@ -254,7 +255,7 @@ def multinomial(
     loss : float
     d_logits : array (B, I)
     """
-    d_logits, logits = gradient_of("logits", logits, overwrite, ndim=2)
+    d_logits, logits = result_of("logits", logits, overwrite, ndim=2)
     n_rows, n_items = logits.shape
     x = check_interactions(
         "targets", targets, n_users=n_rows, n_items=n_items, allow_negative=False, dtype=logits.dtype
@@ -288,7 +289,7 @@ def softmax_kl(
     loss : float
     d_logits : array (B, I)
     """
-    d_logits, logits = gradient_of("logits", logits, overwrite, ndim=2)
+    d_logits, logits = result_of("logits", logits, overwrite, ndim=2)
     targets = check_like("targets", targets, logits.shape, logits.dtype)
     if targets.size and not targets.min() >= 0.0:
         raise ValueError(f"targets must be >= 0 everywhere, got {targets.min()}")

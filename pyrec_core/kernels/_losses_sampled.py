@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import Array, check_threads, cpu
-from .._validation import check_choice, check_float, check_float_array, check_inplace, check_integers, check_like
+from .._validation import check_choice, check_float, check_integers, check_like
+from ._arguments import result_of
 
 LOSSES = ("cross-entropy", "bpr", "top1", "top1-max", "bpr-max")
 
@@ -67,22 +68,13 @@ def options(
 def _of_scores(
     loss: str, scores: Array, item_ids: Array | None, overwrite: bool, n_threads: int | None, **parameters: Any
 ) -> LossAndGradient:
-    d_scores, scores = gradient_of("scores", scores, overwrite, ndim=2)
+    d_scores, scores = result_of("scores", scores, overwrite, ndim=2)
     n_rows, n_columns = scores.shape
     chosen = options(loss, n_rows, n_columns, scores.dtype, **parameters)
     if item_ids is not None:
         item_ids = _same_items(item_ids, n_columns)
     value = cpu().sampled_loss(check_threads(n_threads), d_scores, scores, item_ids, chosen)
     return value, d_scores
-
-
-def gradient_of(name: str, a: Array, overwrite: bool, ndim: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return where the gradient of ``a`` goes, and ``a``: one and the same array to overwrite it."""
-    if overwrite:
-        check_inplace(name, a, ndim)
-        return a, a
-    a = check_float_array(name, a, ndim)
-    return np.empty_like(a), a
 
 
 def _same_items(item_ids: Array, n_columns: int) -> NDArray[np.int32]:

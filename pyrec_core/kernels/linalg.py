@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .._backend import Array, check_threads, cpu, linear_algebra
 from .._validation import check_bool, check_float, check_float_array, check_inplace
 
-__all__ = ["cholesky_", "gemm", "inverse_from_cholesky_", "syrk"]
+__all__ = ["cholesky_", "column_sums", "gemm", "inverse_from_cholesky_", "syrk"]
 
 Matrix = NDArray[Any]
 Progress = Callable[[float], None]  # told the share of the work done since the last call
@@ -130,6 +130,24 @@ def syrk(
         raise ValueError("out must not overlap a, got overlapping memory")
     cpu().syrk(check_threads(n_threads), out, a, trans, alpha, beta)
     return out
+
+
+def column_sums(a: Array, *, n_threads: int | None = None) -> Matrix:
+    """Sums of the columns of ``a``, taken in float64 in an order that depends on the shape alone.
+
+    Parameters
+    ----------
+    a : float32 or float64 array (n, d)
+    n_threads : int, optional
+
+    Returns
+    -------
+    array (d,) of the dtype of ``a``
+    """
+    a = check_float_array("a", a, ndim=2)
+    sums = np.empty(a.shape[1], a.dtype)
+    cpu().column_sums(check_threads(n_threads), sums, a)
+    return sums
 
 
 def cholesky_(a: Matrix, *, n_threads: int | None = None, progress: Progress | None = None) -> Matrix:

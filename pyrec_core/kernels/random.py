@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._backend import check_threads, cpu
-from .._validation import check_choice, check_int, check_integers
+from .._validation import check_choice, check_float_dtype, check_int, check_integers
 
 __all__ = ["PURPOSES", "integers", "uniform", "uniform_at"]
 
@@ -24,13 +24,6 @@ def _stream(seed: int, purpose: str, epoch: int, first: int) -> tuple[int, int, 
         check_int("epoch", epoch, low=0, high=2**24 - 1),
         check_int("first", first, low=0, high=2**63 - 1),
     )
-
-
-def _float(dtype: DTypeLike) -> np.dtype[Any]:
-    dtype = np.dtype(dtype)
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype}")
-    return dtype
 
 
 def uniform(
@@ -71,7 +64,7 @@ def uniform(
     >>> bool((whole[4:] == uniform(6, seed=7, purpose="noise", first=4)).all())
     True
     """
-    out = np.empty(check_int("n", n, low=0), _float(dtype))
+    out = np.empty(check_int("n", n, low=0), check_float_dtype("dtype", dtype))
     cpu().random_uniform(check_threads(n_threads), out, *_stream(seed, purpose, epoch, first))
     return out
 
@@ -113,7 +106,7 @@ def uniform_at(
     if at.size and (at.min() < 0 or at.max() >= 2**63):
         raise ValueError(f"positions must be in 0..2**63 - 1, got {at.min()} to {at.max()}")
     at = np.ascontiguousarray(at, np.int64)
-    out = np.empty(len(at), _float(dtype))
+    out = np.empty(len(at), check_float_dtype("dtype", dtype))
     cpu().random_uniform_at(check_threads(n_threads), out, at, *_stream(seed, purpose, epoch, 0)[:3])
     return out
 

@@ -36,6 +36,16 @@ def test_gemm_equals_numpy(dtype, shape, seed):
             assert relative(got, 1.5 * a @ b - 0.5 * c) < TOLERANCE[dtype]
 
 
+@dtypes
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (1, 1), (1023, 2), (1024, 17), (1025, 64), (5000, 33)])
+def test_column_sums(dtype, shape):
+    a = np.random.default_rng(0).normal(1e3, 1.0, size=shape).astype(dtype)
+    sums = linalg.column_sums(a)
+    assert sums.dtype == dtype
+    np.testing.assert_allclose(sums, a.astype("f8").sum(axis=0), rtol=1e-7 if dtype == "float32" else 1e-13)
+    assert all(same_bits(sums, linalg.column_sums(a, n_threads=n)) for n in (1, 2, 3, 8))
+
+
 def test_gemm_takes_fortran_order_as_it_is():
     rng = np.random.default_rng(0)
     a, b = np.asfortranarray(rng.normal(size=(40, 30))), np.asfortranarray(rng.normal(size=(30, 20)))

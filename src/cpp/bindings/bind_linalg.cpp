@@ -60,6 +60,13 @@ template <class T, auto kernel> void whole_of(const Exec& ex, Out<T> a) {
     kernel(ex, a.data, n);
 }
 
+template <class T> void column_sums_of(const Exec& ex, Out<T> sums, In<T> a) {
+    const auto [n, d] = dims<2>("a", a);
+    require_shape("sums", sums, {d});
+    py::gil_scoped_release nogil;
+    PYREC_BACKEND::column_sums(ex, sums.data, a.data, n, d);
+}
+
 }  // namespace
 
 #define DEFINE(T)                                                                             \
@@ -69,7 +76,8 @@ template <class T, auto kernel> void whole_of(const Exec& ex, Out<T> a) {
     m.def("invert_lower_panel", &panel_of<T, &PYREC_BACKEND::invert_lower_panel<T>>);         \
     m.def("inverse_product_panel", &panel_of<T, &PYREC_BACKEND::inverse_product_panel<T>>);   \
     m.def("invert_diagonal_blocks", &whole_of<T, &PYREC_BACKEND::invert_diagonal_blocks<T>>); \
-    m.def("mirror_lower", &whole_of<T, &PYREC_BACKEND::mirror_lower<T>>);
+    m.def("mirror_lower", &whole_of<T, &PYREC_BACKEND::mirror_lower<T>>);                     \
+    m.def("column_sums", &column_sums_of<T>);
 void bind_linalg(py::module_& m) {
     PYREC_FLOATS(DEFINE)
     m.def("factor_panel", &PYREC_BACKEND::factor_panel);

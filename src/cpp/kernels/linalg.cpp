@@ -170,6 +170,26 @@ template <class T> void mirror_lower(const Exec& ex, T* a, Index n) {
     });
 }
 
+template <class T> void column_sums(const Exec& ex, T* sums, const T* a, Index n, Index d) {
+    constexpr Index rows = 1024;  // of a partial sum
+    const Index parts = ceil_div(n, rows);
+    Scratch<double> partial(parts * d);
+    double* p = partial.data();
+    parallel_ranges(ex, n, rows, [=](Index begin, Index end) {
+        double* sum = p + begin / rows * d;
+        std::fill(sum, sum + d, 0.0);
+        for (Index i = begin; i < end; ++i) {
+#pragma omp simd
+            for (Index j = 0; j < d; ++j) sum[j] += a[i * d + j];
+        }
+    });
+    for (Index j = 0; j < d; ++j) {
+        double total = 0.0;
+        for (Index c = 0; c < parts; ++c) total += p[c * d + j];
+        sums[j] = static_cast<T>(total);
+    }
+}
+
 #define INSTANTIATE(T)                                                                                           \
     template void gemm(const Exec&, T*, Index, const Operand<T>&, const Operand<T>&, Index, Index, Index, T, T); \
     template void syrk(const Exec&, T*, const Operand<T>&, Index, Index, T, T);                                  \
@@ -177,7 +197,8 @@ template <class T> void mirror_lower(const Exec& ex, T* a, Index n) {
     template void invert_diagonal_blocks(const Exec&, T*, Index);                                                \
     template void invert_lower_panel(const Exec&, T*, Index, Index);                                             \
     template void inverse_product_panel(const Exec&, T*, Index, Index);                                          \
-    template void mirror_lower(const Exec&, T*, Index);
+    template void mirror_lower(const Exec&, T*, Index);                                                          \
+    template void column_sums(const Exec&, T*, const T*, Index, Index);
 PYREC_FLOATS(INSTANTIATE)
 
 }  // namespace pyrec::cpu

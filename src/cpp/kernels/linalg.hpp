@@ -36,4 +36,7 @@ template <class T> void inverse_product_panel(const Exec& ex, T* a, Index n, Ind
 // Copies the lower triangle of a (n,n) to the upper.
 template <class T> void mirror_lower(const Exec& ex, T* a, Index n);
 
+// sums (d) of the columns of a (n,d), in float64.
+template <class T> void column_sums(const Exec& ex, T* sums, const T* a, Index n, Index d);
+
 }  // namespace pyrec::PYREC_BACKEND

@@ -1,0 +1,33 @@
+"""Layers: parts of networks with their way back written out.
+
+``y, backprop = layer.forward(x, train=True)``, then ``d_x = backprop(d_y)`` with the gradient of the loss, which adds
+the gradients of the parameters to them; then a step of `pyrec_core.optim` on ``layer.params()``. There is no graph
+and no tape: what a layer needs for the way back, `forward` leaves in ``backprop``. Layers of one network take their
+random numbers from one `pyrec_core._random.Source`.
+"""
+
+from ._base import Layer
+from ._init import glorot_uniform, he_normal, lecun_normal, normal
+from .activation import ACTIVATIONS, Activation
+from .combine import Add, Chain, Concat
+from .dense import Dense
+from .dropout import Dropout
+from .embedding import Embedding
+from .mlp import mlp
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "Add",
+    "Chain",
+    "Concat",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Layer",
+    "glorot_uniform",
+    "he_normal",
+    "lecun_normal",
+    "mlp",
+    "normal",
+]
