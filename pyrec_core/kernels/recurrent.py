@@ -300,9 +300,7 @@ def lstm_backward(
     return d_x, d_h0, d_c0, d_u
 
 
-def rnn_forward(
-    x: Array, h0: Array, u: Array, *, steps: Array | None = None, n_threads: int | None = None
-) -> Floats:
+def rnn_forward(x: Array, h0: Array, u: Array, *, steps: Array | None = None, n_threads: int | None = None) -> Floats:
     """Elman's recurrent network over packed sequences: ``h = tanh(x + p u)``, p the state before a step.
 
     Parameters
