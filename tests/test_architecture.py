@@ -46,7 +46,6 @@ FLOORS = [
     ("optim", 4.3),
     ("layers._base", 4.4),
     ("layers._init", 4.4),
-    ("layers.recurrent", 4.45),
     ("layers", 4.5),
     ("split._result", 4.0),
     ("split._common", 4.1),

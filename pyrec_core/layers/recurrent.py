@@ -114,7 +114,7 @@ class _Recurrent(Layer):
 
         def backprop(d_h: Any) -> NDArray[Any]:
             d_a = back(d_h)
-            self.b.add_grad(d_a.sum(axis=0, dtype=np.float64).astype(d_a.dtype))
+            self.b.add_grad(d_a.sum(axis=0))
             if weights is None:
                 return d_a
             weights.add_grad(gemm(x, d_a, trans_a=True))
@@ -218,6 +218,8 @@ class LSTM(_Recurrent):
         return h, c
 
     def _run(self, a: NDArray[Any], state: Any, steps: ArrayLike | None) -> _Run:
+        if not isinstance(state, tuple) or len(state) != 2:
+            raise TypeError(f"state must be a pair of state and cell, got {type(state).__name__}")
         h0, c0 = state
         h, c, saved = lstm_forward(a, h0, c0, self.u.value, steps=steps)
 

@@ -11,6 +11,7 @@ from pyrec_core.layers import GRU, LSTM, RNN
 
 CELLS = {"gru before": GRU, "gru after": partial(GRU, reset="after"), "lstm": LSTM, "rnn": RNN}
 STEPS = np.array([3, 2, 2, 1])
+ZEROS = np.zeros((2, 4), "f4")
 
 
 def make(cell, input_dim, hidden, seed=0, dtype="f8", **how):
@@ -138,9 +139,11 @@ def test_no_sequences():
         (lambda: GRU(4, 4, Source(0), bptt=0), ValueError, "bptt must be >= 1, got 0"),
         (lambda: GRU(4, 4, Source(0), reset="no"), ValueError, "reset must be one of 'before', 'after', got 'no'"),
         (lambda: LSTM(4, 4, Source(0), dtype="f2"), TypeError, "dtype must be float32 or float64, got float16"),
-        (lambda: RNN(4, 4, Source(0))(np.zeros((2, 3), "f4")), ValueError, r"x must have shape \(2, 4\), got \(2, 3\)"),
-        (lambda: GRU(None, 4, Source(0))(np.zeros((2, 4), "f4")), ValueError, r"x must have shape \(2, 12\), got"),
-        (lambda: RNN(4, 4, Source(0))(np.zeros((2, 4))), TypeError, "x must be float32, got float64"),
+        (lambda: LSTM(4, 4, Source(0)).step(ZEROS, ZEROS), TypeError, "state must be a pair of state and cell, got"),
+        (lambda: RNN(4, 4, Source(0)).step(ZEROS, ZEROS[:1]), ValueError, "x must have 1 rows like h0"),
+        (lambda: RNN(4, 4, Source(0))(ZEROS[:, :3]), ValueError, r"x must have shape \(2, 4\), got \(2, 3\)"),
+        (lambda: GRU(None, 4, Source(0))(ZEROS), ValueError, r"x must have shape \(2, 12\), got"),
+        (lambda: RNN(4, 4, Source(0))(ZEROS.astype("f8")), TypeError, "x must be float32, got float64"),
     ],
 )
 def test_refused(call, error, message):

@@ -40,7 +40,6 @@ void lstm_backward(const Exec& ex, T* d_x, T* d_h0, T* d_c0, T* d_u, const T* d_
         const T *cells = previous(s, c0, c, d), *now = c + s.at * d, *a = gates + s.at * w;
         const T *outside = d_h + s.at * d, *outside_c = d_c ? d_c + s.at * d : nullptr;
         T* d_a = d_x + s.at * w;
-        const bool on = flows(s.t, steps, d_h0);
         each_row(ex, s.rows, w, [=](Index r) {
             const T *i = a + r * w, *f = i + d, *g = f + d, *o = g + d, *q = cells + r * d, *cell = now + r * d;
             T *d_i = d_a + r * w, *d_f = d_i + d, *d_g = d_f + d, *d_o = d_g + d;
@@ -59,7 +58,7 @@ void lstm_backward(const Exec& ex, T* d_x, T* d_h0, T* d_c0, T* d_u, const T* d_
                 on_c[j] = by_c * f[j];
             }
         });
-        if (on) {
+        if (flows(s.t, steps, d_h0)) {
             product(ex, carry, d, {d_a, w, Op::none}, back.columns(0), s.rows, d, w, T(0));
         } else {
             std::fill_n(carry, s.rows * d, T(0));
