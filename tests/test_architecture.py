@@ -51,6 +51,7 @@ FLOORS = [
     ("layers.dense", 4.5),
     ("layers.dropout", 4.5),
     ("layers.embedding", 4.5),
+    ("layers.recurrent", 4.5),
     ("layers", 4.6),
     ("split._result", 4.0),
     ("split._common", 4.1),

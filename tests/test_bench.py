@@ -381,3 +381,13 @@ def test_parity_reads_published_files_and_fills_its_page(bench, monkeypatch, tmp
     monkeypatch.delenv("PYREC_DATA")
     with pytest.raises(SystemExit, match="PYREC_DATA must name a folder"):
         parity.main()
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch, where it is installed
+@pytest.mark.parametrize("cell", ["gru before", "gru after", "lstm"])
+@pytest.mark.parametrize("function", ["step", "packed"])
+def test_recurrent(bench, session, function, cell):
+    session, rows = session
+    getattr(bench("bench_recurrent"), function)(session, "tiny", cell)
+    assert [r["ours"] for r in rows] == [True, False]
+    assert rows[-1].get("status", "not installed") == "not installed"

@@ -14,9 +14,13 @@ from .dense import Dense
 from .dropout import Dropout
 from .embedding import Embedding
 from .mlp import mlp
+from .recurrent import GRU, LSTM, RNN
 
 __all__ = [
     "ACTIVATIONS",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "Add",
     "Chain",
