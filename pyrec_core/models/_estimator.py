@@ -18,7 +18,8 @@ class Estimator:
     """Base of all models: a dataclass of hyper-parameters, which ``__init__`` only stores.
 
     ``fit`` checks the parameters and sets attributes whose names end in ``_``: NumPy arrays, SciPy CSR
-    arrays, numbers, strings or tuples. They and the parameters are all that a model file or a pickle holds.
+    arrays, dicts of arrays, numbers, strings or tuples. They and the parameters are all that a model file or a pickle
+    holds; what a model makes of them to save work is kept in ``_made``, and forgotten.
     They are declared with ``field(init=False)``, which makes them no parameters.
     """
 
@@ -129,17 +130,14 @@ class Estimator:
 
     def _set_fitted(self, state: dict[str, Any]) -> None:
         """Replace all that an earlier ``fit`` has set, after everything that can fail or be interrupted."""
-        stale = (self._fitted_attributes().keys() | self._cached()) - state.keys()
+        stale = self._fitted_attributes().keys() - state.keys()
+        vars(self).pop("_made", None)
         vars(self).update(state)
         for name in stale:
             delattr(self, name)
 
-    def _cached(self) -> set[str]:
-        """Names of what is kept only to save work: attributes that begin with an underscore."""
-        return {name for name in vars(self) if name.startswith("_")}
-
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in self._cached()}
+        return {name: value for name, value in vars(self).items() if name != "_made"}
 
     def __sklearn_is_fitted__(self) -> bool:
         return "n_features_in_" in vars(self)

@@ -62,9 +62,9 @@ class Trained(Estimator):
 
     def _beginning(self, resume: Any, *data: NDArray[Any]) -> tuple[Source, Snapshot | None, dict[str, Any]]:
         """Return the source of random numbers, the checkpoint to go on from, and what describes this training."""
-        about = {p.name: repr(getattr(self, p.name)) for p in parameters(self) if p.name not in _FREE}
+        about: dict[str, Any] = {p.name: repr(getattr(self, p.name)) for p in parameters(self) if p.name not in _FREE}
         about["model"] = type(self).__name__
-        about["data"] = ", ".join(f"{a.shape} {crc32(np.ascontiguousarray(a)):08x}" for a in data)
+        about["data"] = ", ".join(f"{a.shape} {crc32(a.tobytes()):08x}" for a in data)
         random_state: Any = getattr(self, "random_state", None)
         free = ["seed"] if random_state is None else []
         if random_state is not None:
@@ -72,7 +72,7 @@ class Trained(Estimator):
         snapshot = None if resume is None else Snapshot.load(resume, about, free)
         if random_state is None:
             about["seed"] = seed_of(None) if snapshot is None else snapshot.about["seed"]
-        return Source(about["seed"]), snapshot, about
+        return Source(int(about["seed"])), snapshot, about
 
     def _train(
         self,

@@ -132,13 +132,4 @@ template <class F> void each_row(const Exec& ex, Index rows, Index width, F f) {
     parallel_for(ex, rows, std::max<Index>(1, 16384 / std::max<Index>(width, 1)), f);
 }
 
-// sums (width) of the columns of a (n, width), rows in their order.
-template <class T> void column_sums(const Exec& ex, T* sums, const T* a, Index n, Index width) {
-    parallel_ranges(ex, width, std::max<Index>(64, 65536 / std::max<Index>(n, 1)), [=](Index begin, Index end) {
-        std::fill(sums + begin, sums + end, T(0));
-        for (Index i = 0; i < n; ++i)
-            for (Index j = begin; j < end; ++j) sums[j] += a[i * width + j];
-    });
-}
-
 }  // namespace pyrec::cpu
