@@ -22,6 +22,9 @@ TITLES = {
     "topk": "Top-k",
     "metrics": "Ranking metrics",
     "optim": "Optimizer steps",
+    "recurrent": "Recurrent layers",
+    "activations": "Activations",
+    "gru4rec": "GRU4Rec",
     "losses": "Losses, forward and backward",
     "import": "Import time and installed size",
 }
