@@ -9,7 +9,6 @@ from helpers import check_network, same_bits
 
 import pyrec_core
 from pyrec_core._backend import use_threads
-from pyrec_core._random import Source
 from pyrec_core.kernels.losses import binary_cross_entropy
 from pyrec_core.layers import (
     ACTIVATIONS,
@@ -21,6 +20,7 @@ from pyrec_core.layers import (
     Dropout,
     Embedding,
     Layer,
+    Source,
     mlp,
 )
 from pyrec_core.optim import SGD, Adam, Param
