@@ -222,6 +222,19 @@ def test_a_state_that_does_not_fit_changes_nothing():
     assert all(same_bits(a, b) for a, b in zip(net.state().values(), good.values(), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("activation", "init"),
+    [("relu", "he"), ("elu", "he"), ("selu", "lecun"), ("tanh", "glorot"), ("sigmoid", "glorot")],
+)
+def test_mlp_starts_as_its_activation_wants(activation, init):
+    net, source = mlp(3, (5, 2), Source(1), activation=activation, dropout=0.1), Source(1)
+    assert [type(layer) for layer in net.layers] == [Dense, Activation, Dropout] * 2
+    wanted = [Dense(3, 5, source, init=init), Dense(5, 2, source, init=init)]
+    assert all(same_bits(a.w.value, b.w.value) for a, b in zip(net.layers[::3], wanted, strict=True))
+    assert [layer.name for layer in net.layers[1::3]] == [activation] * 2
+    assert len(mlp(3, (5, 2), Source(1)).layers) == 4  # no dropout
+
+
 def test_descriptions():
     net = Chain(Dense(2, 3, Source(0), bias=False), Activation("elu", alpha=0.5), Dropout(0.1, Source(0)))
     wanted = "Chain(0: Dense(w: Param(float32 (2, 3), 0 steps)), 1: Activation('elu', alpha=0.5), 2: Dropout(0.1))"
