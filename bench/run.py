@@ -20,6 +20,7 @@ BENCHES = (
     "bench_topk",
     "bench_metrics",
     "bench_losses",
+    "bench_activations",
     "bench_optim",
     "bench_gru4rec",
     "bench_recurrent",

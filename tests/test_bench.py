@@ -247,6 +247,17 @@ def test_heads(bench, session, function):
     assert rows[-1].get("status", "not installed") == "not installed"
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_activations(bench, session):
+    session, rows = session
+    activations = bench("bench_activations")
+    for name in activations.NAMES:
+        activations.there_and_back(session, name, "tiny")
+    activations.stack(session, "tiny")
+    assert [r["ours"] for r in rows] == [True, False] * (len(activations.NAMES) + 1)
+    assert all(r.get("status", "not installed") == "not installed" for r in rows)
+
+
 def test_every_case_names_a_function(bench):
     run, harness = bench("run"), bench("_harness")
     for options in (harness.Options(quick=True, threads=(2,)), harness.Options(large=True, threads=(1, 2))):
