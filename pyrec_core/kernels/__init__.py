@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import (
+        cin,
         cooccurrence,
         gram,
         interaction,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "cin",
     "cooccurrence",
     "gram",
     "interaction",

@@ -1,0 +1,98 @@
+"""Compressed interaction network (xDeepFM). Shapes: B batch, m fields, H and O maps, D embedding size."""
+
+from .._backend import Array, backend_of
+from .._validation import check_float_array, check_like
+
+__all__ = ["cin_backward", "cin_forward"]
+
+
+def cin_forward(x0: Array, xk: Array, w: Array, bias: Array | None = None, *, n_threads: int | None = None) -> Array:
+    """One layer: weighted sums of the products of every map with every field (Lian et al. 2018, arXiv:1803.05170, eq. 6).
+
+    The products are formed in cache, a part at a time: memory beyond the result is one copy of ``w`` and a few MB,
+    whatever B is.
+
+    Parameters
+    ----------
+    x0 : float32 or float64 array (B, m, D)
+        Embeddings of the fields of each example.
+    xk : array (B, H, D)
+        Maps of the layer before; ``x0`` itself for the first layer.
+    w : array (O, H, m)
+        Weight of each product in each map of this layer.
+    bias : array (O,), optional
+        Added to all elements of a map.
+    n_threads : int, optional
+        Threads to use on the CPU; default: all that the process may use.
+
+    Returns
+    -------
+    array (B, O, D)
+        ``out[b, o, d] = sum_{h, i} w[o, h, i] * xk[b, h, d] * x0[b, i, d] + bias[o]``, before any activation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrec_core.kernels.cin import cin_forward
+    >>> x0 = np.array([[[1.0, 2.0], [3.0, 4.0]]])  # one example, two fields
+    >>> cin_forward(x0, x0, np.array([[[0.0, 1.0], [0.0, 0.0]]]))  # the product of both
+    array([[[3., 8.]]])
+    """
+    x0, xk, w = _check(x0, xk, w)
+    arrays = [x0, xk, w]
+    if bias is not None:
+        bias = check_like("bias", bias, w.shape[:1], w.dtype)
+        arrays.append(bias)
+    xp, native, ex = backend_of(*arrays, n_threads=n_threads)
+    out = xp.empty((x0.shape[0], w.shape[0], x0.shape[2]), x0.dtype)
+    native.cin_forward(ex, out, x0, xk, w, bias)
+    return out
+
+
+def cin_backward(
+    d_out: Array, x0: Array, xk: Array, w: Array, *, n_threads: int | None = None
+) -> tuple[Array, Array, Array, Array]:
+    """Gradients of `cin_forward`.
+
+    In the first layer, where ``xk`` is ``x0``, the gradient of ``x0`` is the sum of the first two results.
+
+    Parameters
+    ----------
+    d_out : array (B, O, D)
+        Gradient with respect to the output; dtype and device of ``x0``.
+    x0 : float32 or float64 array (B, m, D)
+        The input of the forward pass, as ``xk`` and ``w`` are.
+    xk : array (B, H, D)
+        Maps of the layer before.
+    w : array (O, H, m)
+        Weights.
+    n_threads : int, optional
+        Threads to use on the CPU; default: all that the process may use.
+
+    Returns
+    -------
+    d_x0 : array (B, m, D)
+        Gradient of ``x0`` as the right factor only.
+    d_xk : array (B, H, D)
+        Gradient of ``xk``.
+    d_w : array (O, H, m)
+        Gradient of ``w``.
+    d_bias : array (O,)
+        Gradient of ``bias``.
+    """
+    x0, xk, w = _check(x0, xk, w)
+    d_out = check_like("d_out", d_out, (x0.shape[0], w.shape[0], x0.shape[2]), x0.dtype)
+    xp, native, ex = backend_of(d_out, x0, xk, w, n_threads=n_threads)
+    d_x0, d_xk, d_w = xp.empty_like(x0), xp.empty_like(xk), xp.empty_like(w)
+    d_bias = xp.empty(w.shape[0], w.dtype)
+    native.cin_backward(ex, d_x0, d_xk, d_w, d_bias, d_out, x0, xk, w)
+    return d_x0, d_xk, d_w, d_bias
+
+
+def _check(x0: Array, xk: Array, w: Array) -> tuple[Array, Array, Array]:
+    """The inputs of a layer, of one dtype and with sizes that fit; ``w`` says how many maps ``xk`` has."""
+    x0 = check_float_array("x0", x0, ndim=3)
+    w = check_float_array("w", w, ndim=3)
+    w = check_like("w", w, (*w.shape[:2], x0.shape[1]), x0.dtype)
+    xk = check_like("xk", xk, (x0.shape[0], w.shape[1], x0.shape[2]), x0.dtype)
+    return x0, xk, w
