@@ -7,7 +7,7 @@ __all__ = ["cin_backward", "cin_forward"]
 
 
 def cin_forward(x0: Array, xk: Array, w: Array, bias: Array | None = None, *, n_threads: int | None = None) -> Array:
-    """One layer: weighted sums of the products of every map with every field (Lian et al. 2018, arXiv:1803.05170, eq. 6).
+    """One layer: weighted sums of the products of all maps with all fields (Lian et al. 2018, arXiv:1803.05170, eq. 6).
 
     The products are formed in cache, a part at a time: memory beyond the result is one copy of ``w`` and a few MB,
     whatever B is.

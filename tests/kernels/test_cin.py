@@ -1,4 +1,4 @@
-"""CIN layers equal the sum that defines them, its float64 finite differences, and themselves on any number of threads."""
+"""CIN layers equal the sum that defines them, in any blocks; gradients, float64 finite differences."""
 
 import numpy as np
 import pytest

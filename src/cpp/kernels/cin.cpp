@@ -19,8 +19,7 @@ struct Columns {
 
     Index panels(Index width) const { return ceil_div(end - begin, width); }
 
-    // f(b, d, length, panel, c): a run of columns that are neighbours in the array and in a panel, from its column c
-    // on.
+    // f(b, d, length, panel, c): a run of columns that are neighbours in the array and, from c on, in a panel.
     template <class F> void for_runs(Index width, F f) const {
         for (Index n = begin; n < end;) {
             const Index b = n / D, d = n % D, c = (n - begin) % width;
@@ -54,6 +53,7 @@ template <class T> void scatter(T* x, const T* from, Index rows, const Columns& 
     });
 }
 
+// The first R rows of a tile.
 template <int R, class T>
 void multiply_rows(RegisterTile<T>& tile, const T* __restrict a, const T* __restrict b, Index K) {
     Vec<T> s[R][2] = {};
@@ -156,94 +156,115 @@ void cin_forward(const Exec& ex, T* out, const T* x0, const T* xk, const T* w, c
 
 namespace {
 
-// What the gradient of w needs of a block of columns: its depth, which is `kColumns` but for the last.
+// What the gradient of w needs of some blocks of columns, each packed so that its depth are the columns.
 template <class T> struct Kept {
     Index m, H, O;
     T* memory;
 
-    static constexpr Index width = kWidth<T>, lanes = kLanes<T>;
-    // Rows of x0 end with room for a whole vector from any place.
-    Index x0_stride() const { return m + lanes; }
+    Index x0_stride() const { return m + kLanes<T>; }  // room for a whole vector from any place of a row
     Index d_size() const { return packed_size(O, kTileRows, kColumns<T>); }
     Index size() const { return d_size() + kColumns<T> * (x0_stride() + H); }
 
-    T* d_panels(Index block) const { return memory + block * size(); }                      // panels of rows o
+    T* d_panels(Index block) const { return memory + block * size(); }                      // d_out, panels of rows
     T* x0_rows(Index block) const { return d_panels(block) + d_size(); }                    // (columns, x0_stride)
     T* xk_panels(Index block) const { return x0_rows(block) + kColumns<T> * x0_stride(); }  // as gathered
 };
 
-// Gradients of x0 and xk in one block of columns: T = w^T d_out in tiles of rows (h, i), each used up at once.
+// T = w^T d_out in tiles of rows (h, i); each is used up at once: d_xk[h] += T x0[i], d_x0[i] += T xk[h]. All but the
+// weights are panels of columns.
 template <class T>
-void backward_inputs(T* d_x0, T* d_xk, double* d_bias, const Kept<T>& kept, Index block, const T* d_out, const T* x0,
-                     const T* xk, const T* weights, const Columns& at) {
+void add_input_gradients(T* d_x0, T* d_xk, const T* d_out, const T* x0, const T* xk, const T* weights, Index m, Index H,
+                         Index O, Index columns) {
     constexpr Index width = kWidth<T>, lanes = kLanes<T>;
-    const Index m = kept.m, H = kept.H, O = kept.O, panels = at.panels(width), depth = panels * width;
-    Scratch<T> d_memory(panels * O * width), x0_memory(panels * m * width), d_x0_memory(panels * m * width),
-        d_xk_memory(panels * H * width);
-    T *d = d_memory.data(), *x0_panels = x0_memory.data(), *xk_panels = kept.xk_panels(block);
-    T *d_x0_panels = d_x0_memory.data(), *d_xk_panels = d_xk_memory.data();
-    gather(d, d_out, O, at);
-    gather(x0_panels, x0, m, at);
-    gather(xk_panels, xk, H, at);
-    std::fill_n(d_x0_panels, panels * m * width, T(0));
-    std::fill_n(d_xk_panels, panels * H * width, T(0));
     for (Index j = 0; j < H * m; j += kTileRows) {
         const Index rows = std::min<Index>(kTileRows, H * m - j);
-        for (Index p = 0; p < panels; ++p) {
-            const auto tile = multiply(weights + j * O, d + p * O * width, O, rows, at.end - at.begin - p * width);
+        for (Index c = 0; c < columns; c += width) {  // panel c / width of R rows begins at c R
+            const auto tile = multiply(weights + j * O, d_out + c * O, O, rows, columns - c);
             Index h = j / m, i = j % m;
             for (Index r = 0; r < rows; ++r) {
                 for (Index half = 0; half < 2; ++half) {
-                    const Index x0_at = (p * m + i) * width + half * lanes, xk_at = (p * H + h) * width + half * lanes;
+                    const Index at_x0 = c * m + i * width + half * lanes, at_xk = c * H + h * width + half * lanes;
                     const Vec<T> t = tile.sum[r][half];
-                    store(d_xk_panels + xk_at, load(d_xk_panels + xk_at) + t * load(x0_panels + x0_at));
-                    store(d_x0_panels + x0_at, load(d_x0_panels + x0_at) + t * load(xk_panels + xk_at));
+                    store(d_xk + at_xk, load(d_xk + at_xk) + t * load(x0 + at_x0));
+                    store(d_x0 + at_x0, load(d_x0 + at_x0) + t * load(xk + at_xk));
                 }
                 if (++i == m) i = 0, ++h;
             }
         }
     }
-    scatter(d_x0, d_x0_panels, m, at);
-    scatter(d_xk, d_xk_panels, H, at);
-    for (Index o = 0; o < O; ++o) {
+}
+
+// sums[r]: row r of some panels of columns.
+template <class T> void row_sums(double* sums, const T* panels, Index rows, Index n_panels) {
+    constexpr Index width = kWidth<T>;
+    for (Index r = 0; r < rows; ++r) {
         double sum = 0;
-        for (Index p = 0; p < panels; ++p)
-            for (Index c = 0; c < width; ++c) sum += static_cast<double>(d[(p * O + o) * width + c]);
-        d_bias[o] = sum;
+        for (Index p = 0; p < n_panels; ++p) {
+            const T* row = panels + (p * rows + r) * width;
+#pragma omp simd reduction(+ : sum)
+            for (Index c = 0; c < width; ++c) sum += static_cast<double>(row[c]);
+        }
+        sums[r] = sum;
     }
-    for (Index o = 0; o < O; o += kTileRows)
-        for (Index p = 0; p < panels; ++p)
-            pack_rows_at(kept.d_panels(block) + o * depth + p * width * kTileRows, kTileRows, [=](Index r) {
-                return d + (p * O + o + r) * width;
-            }, std::min<Index>(kTileRows, O - o), width);
+}
+
+// Turns the panels of a block of columns to panels and rows whose depth are the columns.
+template <class T> void keep(const Kept<T>& kept, Index block, const T* d_out, const T* x0, Index panels) {
+    constexpr Index width = kWidth<T>;
+    const Index m = kept.m, O = kept.O, depth = panels * width;
+    for (Index o = 0; o < O; o += kTileRows) {
+        T* to = kept.d_panels(block) + o * depth;
+        for (Index p = 0; p < panels; ++p) {
+            const T* from = d_out + (p * O + o) * width;
+            pack_rows(to + p * width * kTileRows, kTileRows, from, width, std::min<Index>(kTileRows, O - o), width);
+        }
+    }
     for (Index n = 0; n < depth; ++n) {
         T* row = kept.x0_rows(block) + n * kept.x0_stride();
-        for (Index i = 0; i < m; ++i) row[i] = x0_panels[(n / width * m + i) * width + n % width];
+        for (Index i = 0; i < m; ++i) row[i] = x0[(n / width * m + i) * width + n % width];
         std::fill(row + m, row + kept.x0_stride(), T(0));
     }
 }
 
-// Rows [j, j + width) of Z for a block of columns, as a panel whose depth are the columns. Runs of one h are written in
-// whole vectors; what goes beyond a run's end is written over by the next run, or by the next row.
-template <class T> void form_columns(T* z, const Kept<T>& kept, Index block, Index j, Index depth) {
+// All of the backward pass but d_w, for one block of columns.
+template <class T>
+void backward_block(T* d_x0, T* d_xk, double* d_bias, const Kept<T>& kept, Index block, const T* d_out, const T* x0,
+                    const T* xk, const T* weights, const Columns& at) {
+    constexpr Index width = kWidth<T>;
+    const Index m = kept.m, H = kept.H, O = kept.O, panels = at.panels(width);
+    const Index d_size = panels * O * width, x0_size = panels * m * width, xk_size = panels * H * width;
+    Scratch<T> d_panels(d_size), x0_panels(x0_size), d_x0_panels(x0_size), d_xk_panels(xk_size);
+    gather(d_panels.data(), d_out, O, at);
+    gather(x0_panels.data(), x0, m, at);
+    gather(kept.xk_panels(block), xk, H, at);
+    std::fill_n(d_x0_panels.data(), x0_size, T(0));
+    std::fill_n(d_xk_panels.data(), xk_size, T(0));
+    add_input_gradients(d_x0_panels.data(), d_xk_panels.data(), d_panels.data(), x0_panels.data(),
+                        kept.xk_panels(block), weights, m, H, O, at.end - at.begin);
+    scatter(d_x0, d_x0_panels.data(), m, at);
+    scatter(d_xk, d_xk_panels.data(), H, at);
+    row_sums(d_bias, d_panels.data(), O, panels);
+    keep(kept, block, d_panels.data(), x0_panels.data(), panels);
+}
+
+// Rows [j, j + count) of Z for a block of columns, as a panel whose depth are the columns. Runs of one h are written in
+// whole vectors; what goes beyond a run's end is written over by the next run, or by the next row of the panel.
+template <class T> void form_columns(T* z, const Kept<T>& kept, Index block, Index j, Index count, Index depth) {
     constexpr Index width = kWidth<T>, lanes = kLanes<T>;
     struct Run {
         Index h, i, c, end;
     } runs[width];
-    Index count = 0;
-    for (Index c = 0; c < width; ++count) {
-        const Index h = std::min((j + c) / kept.m, kept.H - 1), i = (j + c) % kept.m;
-        const Index end = std::min(width, c + kept.m - i);
-        runs[count] = {h, i, c, end};
-        c = end;
+    Index n_runs = 0;
+    for (Index c = 0; c < count; c = runs[n_runs++].end) {
+        const Index h = (j + c) / kept.m, i = (j + c) % kept.m;
+        runs[n_runs] = {h * width, i, c, std::min(count, c + kept.m - i)};
     }
     const T *x0 = kept.x0_rows(block), *xk = kept.xk_panels(block);
     for (Index n = 0; n < depth; ++n, x0 += kept.x0_stride(), z += width) {
         const T* scales = xk + n / width * kept.H * width + n % width;
-        for (Index run = 0; run < count; ++run) {
+        for (Index run = 0; run < n_runs; ++run) {
             const auto [h, i, c, end] = runs[run];
-            const T scale = scales[h * width];
-            for (Index l = 0; c + l < end; l += lanes) store(z + c + l, scale * load(x0 + i + l));
+            for (Index l = 0; c + l < end; l += lanes) store(z + c + l, scales[h] * load(x0 + i + l));
         }
     }
 }
@@ -253,7 +274,7 @@ template <class T>
 void backward_weights(T* d_w, T* z, const Kept<T>& kept, Index block, Index j, Index depth, bool fresh) {
     constexpr Index width = kWidth<T>, lanes = kLanes<T>;
     const Index K = kept.H * kept.m, columns = std::min(width, K - j);
-    form_columns(z, kept, block, j, depth);
+    form_columns(z, kept, block, j, columns, depth);
     for (Index o = 0; o < kept.O; o += kTileRows) {
         const Index rows = std::min<Index>(kTileRows, kept.O - o);
         T* to = d_w + o * K + j;
@@ -276,7 +297,7 @@ void backward_weights(T* d_w, T* z, const Kept<T>& kept, Index block, Index j, I
 template <class T>
 void cin_backward(const Exec& ex, T* d_x0, T* d_xk, T* d_w, T* d_bias, const T* d_out, const T* x0, const T* xk,
                   const T* w, Index B, Index m, Index H, Index O, Index D) {
-    constexpr Index width = kWidth<T>, columns = kColumns<T>, slab = 4;
+    constexpr Index width = kWidth<T>, columns = kColumns<T>;
     const Index K = H * m, N = B * D;
     Scratch<T> packed(packed_size(K, kTileRows, O));
     T* weights = packed.data();
@@ -286,8 +307,9 @@ void cin_backward(const Exec& ex, T* d_x0, T* d_xk, T* d_w, T* d_bias, const T* 
     });
     // Some blocks at a time: first each block's own gradients, then each part of d_w over all of them, in their order.
     Kept<T> kept{m, H, O, nullptr};
-    constexpr Index memory = Index{24} << 20;
-    const Index blocks = std::clamp<Index>(memory / (kept.size() * static_cast<Index>(sizeof(T))), 1, 64);
+    constexpr Index memory = Index{24} << 20, z_size = columns * width + kLanes<T>;
+    const Index fitting = std::clamp<Index>(memory / (kept.size() * static_cast<Index>(sizeof(T))), 1, 64);
+    const Index blocks = std::min(fitting, ceil_div(N, columns));
     Scratch<T> kept_memory(blocks * kept.size());
     kept.memory = kept_memory.data();
     Scratch<double> block_bias(blocks * O), bias(O);
@@ -298,11 +320,13 @@ void cin_backward(const Exec& ex, T* d_x0, T* d_xk, T* d_w, T* d_bias, const T* 
         double* sums = block_bias.data();
         parallel_for(ex, count, 1, [=](Index block) {
             const Index begin = first + block * columns;
-            backward_inputs(d_x0, d_xk, sums + block * O, kept, block, d_out, x0, xk, weights,
-                            Columns{begin, std::min(last, begin + columns), D});
+            backward_block(d_x0, d_xk, sums + block * O, kept, block, d_out, x0, xk, weights,
+                           Columns{begin, std::min(last, begin + columns), D});
         });
-        parallel_ranges(ex, ceil_div(K, width), slab, [=](Index begin, Index end) {
-            Scratch<T> z(columns * width + kLanes<T>);
+        const Index panels = ceil_div(K, width), slab = std::clamp<Index>(panels / 32, 1, 4);
+        parallel_ranges(ex, panels, slab, [=](Index begin, Index end) {
+            Scratch<T> z(z_size);
+            std::fill_n(z.data(), z_size, T(0));  // what a last panel leaves free is multiplied too
             for (Index block = 0; block < count; ++block) {
                 const Index depth = std::min(columns, ceil_div(last - first - block * columns, width) * width);
                 for (Index panel = begin; panel < end; ++panel)
