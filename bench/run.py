@@ -20,6 +20,7 @@ BENCHES = (
     "bench_topk",
     "bench_metrics",
     "bench_losses",
+    "bench_cin",
     "bench_optim",
     "bench_import",
 )

@@ -23,6 +23,7 @@ TITLES = {
     "metrics": "Ranking metrics",
     "optim": "Optimizer steps",
     "losses": "Losses, forward and backward",
+    "cin": "Compressed interaction network, forward and backward",
     "import": "Import time and installed size",
 }
 

@@ -247,6 +247,17 @@ def test_heads(bench, session, function):
     assert rows[-1].get("status", "not installed") == "not installed"
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("function", ["network", "network_default_malloc", "products"])
+def test_cin(bench, session, monkeypatch, function):
+    session, rows = session
+    cin = bench("bench_cin")
+    monkeypatch.setattr(cin, "COLUMNS", 7)  # several blocks, the last one not full
+    getattr(cin, function)(session, "tiny")
+    assert not rows[-1]["ours"]
+    assert all(r.get("status", "not installed") == "not installed" for r in rows)
+
+
 def test_every_case_names_a_function(bench):
     run, harness = bench("run"), bench("_harness")
     for options in (harness.Options(quick=True, threads=(2,)), harness.Options(large=True, threads=(1, 2))):
