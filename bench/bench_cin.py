@@ -1,5 +1,5 @@
-"""Compressed interaction network, forward and backward, beside PyTorch and NumPy. All float32, half of the maps of a
-layer go to the output, the others to the next layer; ReLU; maps are summed over the embedding."""
+"""Compressed interaction network, forward and backward, beside PyTorch and NumPy. All float32. Half of the maps of
+a layer go to the output, the others to the next layer; ReLU; maps are summed over the embedding."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -10,7 +10,7 @@ import scipy.linalg
 from _data import SEED
 from _harness import TUNED_MALLOC, Case, Entry, Options, Session, peer
 
-from pyrec_core.kernels.cin import cin_backward, cin_forward
+from pyrec_core.kernels.cin import cin_backward, cin_forward, cin_pool_backward, cin_pool_forward
 
 # batch, fields, embedding size, maps of each layer
 SIZES = {
@@ -63,24 +63,22 @@ def make(size: str) -> tuple[Network, float]:
 
 
 def ours(net: Network, threads: int) -> Result:
-    x, kept, pooled = net.x, [], []
-    maps = x
+    x, kept, outputs, last = net.x, [], [], len(net.weights) - 1
+    maps, how = x, {"activation": "relu", "n_threads": threads}
     for layer, (w, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
-        out = cin_forward(x, maps, w, bias, n_threads=threads)
-        np.maximum(out, 0, out=out)
-        kept.append((maps, out))
-        goes_on = len(w) // 2 if layer < len(net.weights) - 1 else 0
-        pooled.append(out[:, goes_on:].sum(axis=2))
-        maps = np.ascontiguousarray(out[:, :goes_on])
+        a = cin_forward(x, maps, w, bias, n_threads=threads)
+        kept.append((maps, a))
+        n_hidden = len(w) // 2 if layer < last else 0
+        pooled, maps = cin_pool_forward(a, len(w) - n_hidden, n_hidden, **how)
+        outputs.append(pooled)
     d_x, d_maps, d_weights = np.zeros_like(x), maps, []  # none of the last layer goes on
-    for w, (maps, out) in zip(reversed(net.weights), reversed(kept), strict=True):
-        goes_on = d_maps.shape[1]
-        d = (out > 0) * net.d_out[:, None, None]
-        d[:, :goes_on] = (out[:, :goes_on] > 0) * d_maps
+    for w, (maps, a), pooled in zip(*(reversed(them) for them in (net.weights, kept, outputs)), strict=True):
+        d_pooled = np.repeat(net.d_out[:, None], pooled.shape[1], axis=1)
+        d = cin_pool_backward(d_pooled, d_maps, a, **how)
         d_x0, d_maps, d_w, _ = cin_backward(d, x, maps, w, n_threads=threads)
         d_x += d_x0
         d_weights.append(d_w)
-    return np.concatenate(pooled, axis=1), d_x + d_maps, *reversed(d_weights)
+    return np.concatenate(outputs, axis=1), d_x + d_maps, *reversed(d_weights)
 
 
 def by_torch(net: Network, threads: int, form: str) -> Callable[[], Result]:
@@ -111,7 +109,7 @@ def by_torch(net: Network, threads: int, form: str) -> Callable[[], Result]:
         for layer, (w, bias) in enumerate(zip(weights, biases, strict=True)):
             out = torch.relu(layer_of(w, bias, fields, maps))
             goes_on = len(w) // 2 if layer < len(weights) - 1 else 0
-            maps, direct = torch.split(out, [goes_on, len(w) - goes_on], dim=axis)
+            direct, maps = torch.split(out, [len(w) - goes_on, goes_on], dim=axis)
             pooled.append(direct.sum(2) if axis else direct.reshape(-1, B, D).sum(2).T)
         sums = torch.cat(pooled, 1)
         (sums * d_out).sum().backward()
@@ -135,14 +133,14 @@ def by_numpy(net: Network) -> Callable[[], Result]:
             z = (maps[:, None] * x[None]).reshape(-1, x.shape[1])
             out = np.maximum(w @ z + bias[:, None], 0)
             kept.append((maps, out))
-            goes_on = len(w) // 2 if layer < len(flat) - 1 else 0
-            maps = out[:goes_on]
-            pooled.append(out[goes_on:])
+            direct = len(w) - len(w) // 2 if layer < len(flat) - 1 else len(w)
+            maps = out[direct:]
+            pooled.append(out[:direct])
         d_x, d_maps = np.zeros_like(x), maps
         for layer in reversed(range(len(flat))):
             maps, out = kept[layer]
-            d = (out > 0) * g
-            d[: len(d_maps)] = (out[: len(d_maps)] > 0) * d_maps
+            direct = len(out) - len(d_maps)
+            d = np.concatenate([(out[:direct] > 0) * g, (out[direct:] > 0) * d_maps])
             z = (maps[:, None] * x[None]).reshape(-1, x.shape[1])
             d_flat[layer] += d @ z.T
             t = (flat[layer].T @ d).reshape(len(maps), m, -1)

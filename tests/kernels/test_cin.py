@@ -6,7 +6,7 @@ from helpers import SIZES, check_gradient, same_bits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrec_core.kernels.cin import cin_backward, cin_forward
+from pyrec_core.kernels.cin import cin_backward, cin_forward, cin_pool_backward, cin_pool_forward
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 layers = given(
@@ -186,3 +186,79 @@ def test_refuses_sizes_that_do_not_fit():
         cin_backward(d_out[:, :, :5], x0, xk, w)
     with pytest.raises(ValueError, match=r"n_threads must be"):
         cin_forward(x0, xk, w, n_threads=0)
+
+
+activations = pytest.mark.parametrize("activation", ["identity", "relu"])
+
+
+@dtypes
+@activations
+@given(sizes=st.tuples(*[SIZES] * 3), shares=st.tuples(*[st.floats(0, 1)] * 2), seed=st.integers(0, 2**32 - 1))
+def test_pool_equals_reference(dtype, activation, sizes, shares, seed):
+    B, O, D = sizes
+    n_pooled, n_hidden = (int(share * O) for share in shares)
+    rng = np.random.default_rng(seed)
+    a, d_pooled, d_hidden = (rng.normal(size=s).astype(dtype) for s in (sizes, (B, n_pooled), (B, n_hidden, D)))
+    pooled, hidden = cin_pool_forward(a, n_pooled, n_hidden, activation=activation)
+    act = np.maximum(a, 0) if activation == "relu" else a
+    assert_close(pooled, act[:, :n_pooled].astype("f8").sum(axis=2), a)
+    assert same_bits(hidden, act[:, O - n_hidden :].copy())
+    d_a = np.zeros_like(a)
+    d_a[:, :n_pooled] += d_pooled[:, :, None]
+    d_a[:, O - n_hidden :] += d_hidden
+    if activation == "relu":
+        d_a *= a > 0
+    np.testing.assert_array_equal(cin_pool_backward(d_pooled, d_hidden, a, activation=activation), d_a)
+
+
+@activations
+@pytest.mark.parametrize("n_pooled", [0, 2, 5])
+@pytest.mark.parametrize("n_hidden", [0, 2, 5])
+def test_pool_backward_is_the_gradient(activation, n_pooled, n_hidden):
+    def forward(a):
+        pooled, hidden = cin_pool_forward(a, n_pooled, n_hidden, activation=activation)
+        return np.concatenate([pooled.ravel(), hidden.ravel()])
+
+    def backward(d_out, a):
+        d_pooled, d_hidden = np.split(d_out, [2 * n_pooled])
+        d_hidden = d_hidden.reshape(2, n_hidden, 3)
+        return cin_pool_backward(d_pooled.reshape(2, n_pooled), d_hidden, a, activation=activation)
+
+    check_gradient(forward, backward, (2, 5, 3), seed=11)
+
+
+@dtypes
+def test_pool_has_same_bits_for_any_number_of_threads(dtype):
+    a = np.random.default_rng(12).normal(size=(700, 9, 10)).astype(dtype)
+
+    def run(n):
+        pooled, hidden = cin_pool_forward(a, 5, 6, activation="relu", n_threads=n)
+        return pooled, hidden, cin_pool_backward(pooled, hidden, a, activation="relu", n_threads=n)
+
+    for n in (2, 3, 8):
+        assert all(map(same_bits, run(n), run(1)))
+
+
+def test_pool_keeps_nan():
+    a = np.array([[[np.nan, -1.0]], [[2.0, -1.0]]])
+    pooled, hidden = cin_pool_forward(a, 1, 1, activation="relu")
+    np.testing.assert_array_equal(pooled, [[np.nan], [2.0]])
+    np.testing.assert_array_equal(hidden, [[[np.nan, 0.0]], [[2.0, 0.0]]])
+
+
+def test_pool_refuses_what_does_not_fit():
+    a = np.zeros((2, 3, 4))
+    with pytest.raises(TypeError, match="a must be float32 or float64, got int64"):
+        cin_pool_forward(a.astype("i8"), 1, 1)
+    with pytest.raises(ValueError, match=r"n_pooled must be <= 3, got 4"):
+        cin_pool_forward(a, 4, 1)
+    with pytest.raises(TypeError, match=r"n_hidden must be an integer, got 1\.5"):
+        cin_pool_forward(a, 1, 1.5)
+    with pytest.raises(ValueError, match="activation must be one of 'identity', 'relu', got 'tanh'"):
+        cin_pool_forward(a, 1, 1, activation="tanh")
+    with pytest.raises(ValueError, match=r"d_pooled must have shape \(2, 3\), got \(2, 4\)"):
+        cin_pool_backward(np.zeros((2, 4)), np.zeros((2, 1, 4)), a)
+    with pytest.raises(ValueError, match=r"d_hidden must have shape \(2, 1, 4\), got \(2, 1, 5\)"):
+        cin_pool_backward(np.zeros((2, 1)), np.zeros((2, 1, 5)), a)
+    with pytest.raises(TypeError, match="d_hidden must be float64, got float32"):
+        cin_pool_backward(np.zeros((2, 1)), np.zeros((2, 1, 4), "f4"), a)

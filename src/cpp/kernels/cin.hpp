@@ -16,4 +16,15 @@ template <class T>
 void cin_backward(const Exec& ex, T* d_x0, T* d_xk, T* d_w, T* d_bias, const T* d_out, const T* x0, const T* xk,
                   const T* w, Index B, Index m, Index H, Index O, Index D);
 
+// What a layer gives, from its sums a (B,O,D): pooled (B,P) = sum_d act(a[:, :P]), eq. 7, and hidden (B,N,D) =
+// act(a[:, O-N:]), the maps of the next layer; P, N <= O. act is max(x, 0), or x.
+template <class T>
+void cin_pool_forward(const Exec& ex, T* pooled, T* hidden, const T* a, Index B, Index O, Index D, Index P, Index N,
+                      bool relu);
+
+// d_a (B,O,D), given d_pooled (B,P), d_hidden (B,N,D) and the forward's input.
+template <class T>
+void cin_pool_backward(const Exec& ex, T* d_a, const T* d_pooled, const T* d_hidden, const T* a, Index B, Index O,
+                       Index D, Index P, Index N, bool relu);
+
 }  // namespace pyrec::PYREC_BACKEND
