@@ -3,6 +3,8 @@
 // and serves all maps. Columns are cut regardless of where an example ends, so that any D fills the tiles.
 #include "cin.hpp"
 
+#include <numeric>
+
 #include "packed.hpp"
 
 namespace pyrec::cpu {
@@ -198,13 +200,10 @@ void add_input_gradients(T* d_x0, T* d_xk, const T* d_out, const T* x0, const T*
 template <class T> void row_sums(double* sums, const T* panels, Index rows, Index n_panels) {
     constexpr Index width = kWidth<T>;
     for (Index r = 0; r < rows; ++r) {
-        double sum = 0;
-        for (Index p = 0; p < n_panels; ++p) {
-            const T* row = panels + (p * rows + r) * width;
-#pragma omp simd reduction(+ : sum)
-            for (Index c = 0; c < width; ++c) sum += static_cast<double>(row[c]);
-        }
-        sums[r] = sum;
+        double of_columns[width] = {};
+        for (Index p = 0; p < n_panels; ++p)
+            for (Index c = 0; c < width; ++c) of_columns[c] += static_cast<double>(panels[(p * rows + r) * width + c]);
+        sums[r] = std::accumulate(of_columns, of_columns + width, 0.0);
     }
 }
 
