@@ -21,6 +21,7 @@ BENCHES = (
     "bench_metrics",
     "bench_losses",
     "bench_activations",
+    "bench_cin",
     "bench_optim",
     "bench_gru4rec",
     "bench_recurrent",

@@ -255,6 +255,15 @@ def test_activations(bench, session):
         activations.there_and_back(session, name, "tiny")
     activations.stack(session, "tiny")
     assert [r["ours"] for r in rows] == [True, False] * (len(activations.NAMES) + 1)
+
+
+@pytest.mark.parametrize("function", ["network", "network_default_malloc", "products"])
+def test_cin(bench, session, monkeypatch, function):
+    session, rows = session
+    cin = bench("bench_cin")
+    monkeypatch.setattr(cin, "COLUMNS", 7)  # several blocks, the last one not full
+    getattr(cin, function)(session, "tiny")
+    assert not rows[-1]["ours"]
     assert all(r.get("status", "not installed") == "not installed" for r in rows)
 
 
