@@ -11,8 +11,8 @@ ACTIVATIONS = ("identity", "relu")
 def cin_forward(x0: Array, xk: Array, w: Array, bias: Array | None = None, *, n_threads: int | None = None) -> Array:
     """One layer: weighted sums of the products of all maps with all fields (Lian et al. 2018, arXiv:1803.05170, eq. 6).
 
-    The products are formed in cache, a part at a time: memory beyond the result is one copy of ``w`` and a few MB,
-    whatever B is.
+    The products are formed in cache, a part at a time: memory beyond the result is one copy of ``w`` and about a MB a
+    thread, whatever B is.
 
     Parameters
     ----------
@@ -56,7 +56,8 @@ def cin_backward(
 ) -> tuple[Array, Array, Array, Array]:
     """Gradients of `cin_forward`.
 
-    In the first layer, where ``xk`` is ``x0``, the gradient of ``x0`` is the sum of the first two results.
+    In the first layer, where ``xk`` is ``x0``, the gradient of ``x0`` is the sum of the first two results. Memory as in
+    the forward pass, and some 24 MB.
 
     Parameters
     ----------
