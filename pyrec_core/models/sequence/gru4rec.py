@@ -13,7 +13,7 @@ from ..._sessions import Sessions
 from ..._validation import check_choice, check_float, check_int
 from ...kernels.linalg import gemm
 from ...kernels.ranking import ranks_in_factors
-from ...optim import Optimizer
+from ...optim import Optimizer, resolve
 from ...train import pack
 from .._trained import Trained, with_momentum
 from ._base import SequenceModel, one_a_row
@@ -24,6 +24,7 @@ from ._inputs import by_first_event
 LOSSES = ("cross-entropy", "bpr", "top1", "top1-max", "bpr-max")
 EMBEDDINGS = ("constrained", "separate", "none")
 BATCHES = ("session-parallel", "prefixes")
+LEARNING_RATE = 0.05  # of Adagrad
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -74,7 +75,8 @@ class GRU4Rec(Trained, SequenceModel):
     max_length : int >= 1, optional
         Only so many of the last clicks make a prefix in training.
     n_epochs, batch_size, optimizer, learning_rate, early_stopping, validation_fraction, callbacks
-        How to train: as in all models that are trained. The validation score is MRR@20.
+        How to train: as in all models that are trained. A ``learning_rate`` of None is 0.05 for ``"adagrad"``. The
+        validation score is MRR@20.
     n_threads, random_state, verbose
         As in all models.
 
@@ -119,7 +121,6 @@ class GRU4Rec(Trained, SequenceModel):
     dropout_embed: float = 0.0
     dropout_hidden: float = 0.0
     momentum: float = 0.0
-    learning_rate: Any = 0.05
     embedding: str = "constrained"
     embedding_dim: int | None = None
     reset: str = "before"
@@ -191,7 +192,7 @@ class GRU4Rec(Trained, SequenceModel):
             held_out, data = data.take(np.arange(first, len(data))), data.take(np.arange(first))
         if not (np.diff(data.offsets) >= 2).any():
             raise ValueError("sessions must have a session of 2 or more events beside the validation data, got none")
-        source, snapshot, about = self._beginning(options["resume"], data.items, data.offsets)
+        source, snapshot, about = self._beginning(options["resume"], data.items, data.offsets, np.array(data.n_items))
         network = Network(self, data.n_items, source)
         training = (Prefixes if self.batches == "prefixes" else Lanes)(self, network, data, source)
         validate = None if held_out is None else self._scorer(network, state, held_out)
@@ -203,10 +204,15 @@ class GRU4Rec(Trained, SequenceModel):
     def _scorer(self, network: Network, state: dict[str, Any], held_out: Any) -> Callable[[], float]:
         probe = type(self)(**self.get_params())
         probe._set_fitted({**state, "weights_": {name: p.value for name, p in network.named_params().items()}})
-        return lambda: probe.score(held_out)
+        known, _ = probe._prefixes("validation_data", held_out)
+        if not (np.diff(known[1]) >= 2).any():
+            raise ValueError("validation_data must have a session of 2 or more known events, got none")
+        probe.item_ids_ = None  # what is scored after each epoch are dense ids
+        return lambda: probe.score(known)
 
     def _optimizer(self) -> Optimizer:
-        return with_momentum(super()._optimizer(), self.momentum)
+        rate = LEARNING_RATE if self.learning_rate is None and self.optimizer == "adagrad" else self.learning_rate
+        return with_momentum(resolve(self.optimizer, rate), self.momentum)
 
     def _check_common(self) -> None:
         super()._check_common()
