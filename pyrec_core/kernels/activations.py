@@ -227,7 +227,7 @@ def dropout(
     >>> import numpy as np
     >>> from pyrec_core.kernels.activations import dropout
     >>> dropout(np.ones(8), 0.5, seed=1)
-    array([0., 0., 0., 0., 2., 2., 2., 2.])
+    array([2., 0., 0., 0., 0., 2., 0., 0.])
     """
     rate = check_float("rate", rate, low=0.0)
     if rate >= 1.0:
