@@ -39,9 +39,9 @@ class Trained(Estimator):
 
     Attributes
     ----------
-    loss_curve_ : float64 (n_epochs_,)
+    loss_curve_ : float64 (epochs,)
         Mean training loss of each epoch.
-    validation_scores_ : float64 (n_epochs_,)
+    validation_scores_ : float64 (epochs,)
         Empty without validation.
     n_epochs_ : int
         How many were completed; fewer than asked for after early stopping or Ctrl-C.

@@ -86,7 +86,7 @@ class GRU4Rec(Trained, SequenceModel):
         Rows of the output layer.
     weights_ : dict of str to array
         All parameters of the network.
-    loss_curve_, validation_scores_ : float64 (n_epochs_,)
+    loss_curve_, validation_scores_ : float64 (epochs,)
     n_epochs_, n_items_, n_features_in_ : int
     item_counts_ : int64 (n_items,)
         Events of each item in training.
