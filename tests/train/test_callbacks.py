@@ -9,7 +9,7 @@ from pyrec_core import _progress
 from pyrec_core._random import Source
 from pyrec_core.layers import Dense
 from pyrec_core.optim import SGD
-from pyrec_core.train import Callback, EarlyStopping, Progress, fit_loop
+from pyrec_core.train import Callback, Checkpoint, EarlyStopping, Progress, Snapshot, fit_loop
 
 
 class Counting(Dense):
@@ -111,6 +111,15 @@ def test_it_goes_on_from_its_state():
     training = train([second], [2], n_epochs=9, network=network, before=resumed)
     assert training.epoch == 4
     assert network.w.value == network.seen == 2  # of the second epoch, before it was interrupted
+
+
+def test_a_checkpoint_keeps_the_best_of_its_own_epoch(tmp_path):
+    """Also where it was named before early stopping."""
+    training = train([Checkpoint(tmp_path / "training"), EarlyStopping(9)], [1, 2, 3])
+    kept = EarlyStopping(9)
+    training.callbacks = [kept]
+    Snapshot.load(tmp_path / "training", {}).restore(training)
+    assert kept.state()["w"] == kept.state()["state/seen"] == 3
 
 
 def test_a_training_that_had_stopped_does_not_begin():

