@@ -148,6 +148,13 @@ def test_tables_with_the_usual_names(library, names):
     assert model.recommend_next(["b"], k=3)[0].dtype == model.item_ids_.dtype
 
 
+def test_a_table_as_validation_data():
+    pandas = pytest.importorskip("pandas")
+    train, valid = pandas.DataFrame(table()), pandas.DataFrame({"session": [1, 1, 1], "item": ["c", "b", "a"]})
+    model = GRU4Rec(**SMALL).fit(train, validation_data=valid)
+    assert model.validation_scores_[-1] == model.score([["c", "b", "a"]])
+
+
 def test_tables_without_time_or_with_other_names():
     pandas = pytest.importorskip("pandas")
     model = MarkovChain().fit(pandas.DataFrame(table()))

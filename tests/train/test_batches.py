@@ -82,6 +82,31 @@ def test_pack_refuses_offsets_that_are_no_integers():
         pack([0.0, 1.0])
 
 
+@pytest.mark.parametrize("offsets", [[0, 2, 1], [1, 2], [], [[0, 1]]])
+def test_pack_refuses_offsets_that_do_not_rise_from_0(offsets):
+    with pytest.raises(ValueError, match="offsets must be 1-D and rise from 0, got"):
+        pack(np.array(offsets, np.int64))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"targets": [0]}, "targets must be events that have another before them in their session"),
+        ({"targets": [1, 3]}, "targets must be events that have another before"),
+        ({"targets": [5]}, "targets must be events that have another before"),
+        ({"targets": [-1]}, "targets must be events that have another before"),
+        ({"drop": 1.0}, "drop must be < 1, got 1.0"),
+        ({"drop": -0.1}, "drop must be >= 0.0, got -0.1"),
+        ({"max_length": 0}, "max_length must be >= 1, got 0"),
+    ],
+)
+def test_prefixes_refuse(change, message):
+    arguments = {"targets": [1], "drop": 0.0, "max_length": None} | change
+    arguments["targets"] = np.array(arguments["targets"])
+    with pytest.raises(ValueError, match=message):
+        prefixes(np.arange(5, dtype=np.int32), np.array([0, 3, 5]), source=Source(0), **arguments)
+
+
 def slow_prefixes(items, offsets, targets, max_length):
     for target in targets:
         begin = max(o for o in offsets if o <= target and o in offsets[:-1])
@@ -177,6 +202,8 @@ def test_no_negatives_are_empty_batches():
     [
         ({"n_sample": -1}, ValueError, "n_sample must be >= 0, got -1"),
         ({"alpha": -0.5}, ValueError, "alpha must be >= 0.0, got -0.5"),
+        ({"support": [1, -2]}, ValueError, "support must be >= 0, got -2.0"),
+        ({"support": [1, np.nan]}, ValueError, "support must be >= 0, got nan"),
         ({"cache": 0}, ValueError, "cache must be >= 1, got 0"),
         ({"support": [0, 0]}, ValueError, "weights must be > 0 somewhere"),
         ({"n_sample": 1.5}, TypeError, "n_sample must be an integer"),

@@ -19,7 +19,7 @@ from .._trained import Trained, with_momentum
 from ._base import SequenceModel, one_a_row
 from ._gru4rec_network import Network
 from ._gru4rec_training import Lanes, Prefixes
-from ._inputs import by_first_event
+from ._inputs import by_first_event, check_sessions, is_frame
 
 LOSSES = ("cross-entropy", "bpr", "top1", "top1-max", "bpr-max")
 EMBEDDINGS = ("constrained", "separate", "none")
@@ -137,8 +137,8 @@ class GRU4Rec(Trained, SequenceModel):
             ``items`` are dense ids, the sessions end to end, ``offsets`` where each begins. A frame needs columns
             ``session`` and ``item``, and may have ``time``. External ids of `Sessions` or a frame are the ids that
             the other methods take and give. Sessions of fewer than two events only count for the support.
-        validation_data : list of id sequences, tuple (items, offsets), or Sessions, optional
-            Scored after each epoch.
+        validation_data : like ``sessions``, or a list of id sequences, optional
+            Scored after each epoch. Unknown items are left out, with one warning.
         resume : path, optional
             A file that `pyrec_core.train.Checkpoint` wrote for the same parameters and data: training goes on from
             there, with the bits of one that was never interrupted.
@@ -204,6 +204,8 @@ class GRU4Rec(Trained, SequenceModel):
     def _scorer(self, network: Network, state: dict[str, Any], held_out: Any) -> Callable[[], float]:
         probe = type(self)(**self.get_params())
         probe._set_fitted({**state, "weights_": {name: p.value for name, p in network.named_params().items()}})
+        if is_frame(held_out):
+            held_out = check_sessions("validation_data", held_out)
         known, _ = probe._prefixes("validation_data", held_out)
         if not (np.diff(known[1]) >= 2).any():
             raise ValueError("validation_data must have a session of 2 or more known events, got none")
