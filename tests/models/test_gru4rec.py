@@ -280,6 +280,16 @@ def test_which_learning_rate_counts(params, wanted):
     assert GRU4Rec(**params)._optimizer() == wanted
 
 
+@pytest.mark.parametrize("embedding", ["constrained", "separate", "none"])
+@pytest.mark.parametrize("reset", ["before", "after"])
+def test_parameters_that_are_set_later_are_for_the_next_fit(embedding, reset, tmp_path):
+    model = GRU4Rec(**{**SMALL, "hidden": (5, 3)}, embedding=embedding, reset=reset).fit(random_sessions())
+    wanted = model.predict_next([[1, 2, 3]])
+    for others in ({"hidden": (4,)}, {"embedding": "separate", "embedding_dim": 9}, {"reset": "before"}):
+        model.set_params(**others).save(tmp_path / "model")
+        assert same_bits(load(tmp_path / "model").predict_next([[1, 2, 3]]), wanted)
+
+
 def test_optimizers_and_schedules_return_from_a_file_and_callbacks_do_not(tmp_path):
     path = tmp_path / "model"
     params = {

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._backend import use_threads
-from ..._random import Source
 from ..._sessions import Sessions
 from ..._validation import check_choice, check_float, check_int
 from ...kernels.linalg import gemm
@@ -252,7 +251,7 @@ class GRU4Rec(Trained, SequenceModel):
         """Return the network of the fitted weights; made once, as it only reads them."""
         network: Network | None = vars(self).get("_made")
         if network is None:
-            network = Network(self, self.n_items_, Source(0), weights=self.weights_)
+            network = Network.of(self.weights_)
             vars(self)["_made"] = network
         return network
 
