@@ -46,7 +46,7 @@ def check_network(layer, x, seed, step=1e-6):
     kept = d_y.copy()
     d_x = backprop(d_y)
     assert same_bits(d_y, kept), "the way back must not change what it is given"
-    pairs = [(param.value, _dense_gradient(param)) for param in layer.params()]
+    pairs = [(param.value, dense_gradient(param)) for param in layer.params()]
     if x.dtype.kind == "f":
         pairs.append((x, d_x))
     else:
@@ -72,7 +72,7 @@ def _sources(layer):
     return [part.source for part in inner]
 
 
-def _dense_gradient(param):
+def dense_gradient(param):
     """The gradient that a parameter was given, rows and all."""
     whole = np.zeros_like(param.value) if param.grad is None else param.grad.copy()
     for ids, rows in param.rows:

@@ -88,6 +88,8 @@ FLOORS = [
     ("testing._fitting", 7.05),
     ("testing._naming", 7.05),
     ("testing._ranking", 7.05),
+    ("testing._sequence_fitting", 7.05),
+    ("testing._sequence", 7.06),
     ("testing", 7.1),
     ("doctor", 7.1),
     ("demo", 7.2),

@@ -39,9 +39,9 @@ class Trained(Estimator):
 
     Attributes
     ----------
-    loss_curve_ : float64 (n_epochs_,)
+    loss_curve_ : float64 (epochs,)
         Mean training loss of each epoch.
-    validation_scores_ : float64 (n_epochs_,)
+    validation_scores_ : float64 (epochs,)
         Empty without validation.
     n_epochs_ : int
         How many were completed; fewer than asked for after early stopping or Ctrl-C.
@@ -116,7 +116,7 @@ class Trained(Estimator):
             check_int("early_stopping", self.early_stopping, low=0)
         if not 0.0 < check_float("validation_fraction", self.validation_fraction) < 1.0:
             raise ValueError(f"validation_fraction must be in (0, 1), got {self.validation_fraction}")
-        if isinstance(self.callbacks, Callback) or not all(isinstance(c, Callback) for c in self.callbacks):
+        if not isinstance(self.callbacks, (list, tuple)) or not all(isinstance(c, Callback) for c in self.callbacks):
             raise TypeError(f"callbacks must be a sequence of Callback, got {self.callbacks!r}")
         self._optimizer()
 

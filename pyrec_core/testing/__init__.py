@@ -1,4 +1,4 @@
-"""The conformance suite: what every model of the interaction door promises, as small checks.
+"""The conformance suite: what every model of the interaction door, or of the sequence door, promises, as small checks.
 
 It is part of the package so that models written elsewhere can be tested by it too.
 """
@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from ..models.sequence import SequenceModel
+from . import _sequence
 from ._fitting import (
     check_deterministic,
     check_fit,
@@ -48,12 +50,12 @@ CHECKS: tuple[Check, ...] = (
 
 
 def check_estimator(model: Any) -> None:
-    """Run all conformance checks on an interaction model.
+    """Run all conformance checks of its door on a model.
 
     Parameters
     ----------
-    model : interaction model
-        An instance; it is left as it is, the checks work on copies with its parameters.
+    model : interaction or sequence model
+        An instance whose ``fit`` takes a moment; it is left as it is, the checks work on copies with its parameters.
 
     Raises
     ------
@@ -82,7 +84,7 @@ def estimator_checks(model: Any) -> Iterator[tuple[str, Callable[[], None]]]:
     >>> next(estimator_checks(Popularity()))[0]
     'check_parameters'
     """
-    for check in CHECKS:
+    for check in _sequence.CHECKS if isinstance(model, SequenceModel) else CHECKS:
         yield check.__name__, partial(_run, check, model)
 
 

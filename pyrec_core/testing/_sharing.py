@@ -44,9 +44,11 @@ def require_shareable(model: Any, calls: Sequence[Callable[[], Any]]) -> None:
 
 
 def _state(model: Any) -> dict[str, bytes]:
-    """Return the attributes, to the last bit."""
+    """Return the attributes, to the last bit; but for what a model makes of them when it needs it."""
     state = {}
     for name, value in vars(model).items():
+        if name == "_made":
+            continue
         # of a sparse matrix only what it holds: SciPy keeps notes on it, such as that its indices are sorted
         parts = (value.data, value.indices, value.indptr) if sp.issparse(value) else value
         state[name] = pickle.dumps(parts)

@@ -38,26 +38,24 @@ class EarlyStopping(Callback):
         """Refuse a training without scores; stop a resumed one that had stopped."""
         if not training.validates:
             raise ValueError("early stopping must have a validation score, got no validation data")
-        if not training.scores:
-            self._best = {}
         self._stop_if_due(training)
 
     def epoch(self, training: Training) -> None:
         """Compare the score of the epoch with the best one."""
-        *before, score = training.scores
-        if (not before or score > max(before) + self.min_delta) and self.restore_best:
+        if self._since_best(training.scores) == 0 and self.restore_best:
             self._best = {name: p.value.copy() for name, p in training.network.named_params().items()}
             self._best |= {f"state/{name}": a.copy() for name, a in training.network.state().items()}
         self._stop_if_due(training)
 
     def end(self, training: Training, completed: bool) -> None:
         """Put the best parameters back."""
-        if not (completed and self._best):
+        best, self._best = self._best, {}
+        if not (completed and best):
             return
         for name, p in training.network.named_params().items():
-            p.value[...] = self._best[name]
+            p.value[...] = best[name]
         prefix = "state/"
-        state = {name[len(prefix) :]: a for name, a in self._best.items() if name.startswith(prefix)}
+        state = {name[len(prefix) :]: a for name, a in best.items() if name.startswith(prefix)}
         training.network.load_state(state)
 
     def state(self) -> dict[str, Any]:
@@ -69,11 +67,15 @@ class EarlyStopping(Callback):
         self._best = state
 
     def _stop_if_due(self, training: Training) -> None:
+        training.stop = training.stop or self._since_best(training.scores) >= self.patience
+
+    def _since_best(self, scores: list[float]) -> int:
+        """Return how many epochs ago the score rose."""
         best, since = -np.inf, 0
-        for score in training.scores:
+        for score in scores:
             rose = score > best + self.min_delta
             best, since = (score, 0) if rose else (best, since + 1)
-        training.stop = training.stop or since >= self.patience
+        return since
 
 
 class Progress(Callback):

@@ -100,6 +100,8 @@ def fit_loop(
                     callback.epoch(training)
             completed = True
         finally:
+            for p in params:
+                p.clear()
             for callback in ordered:
                 callback.end(training, completed)
     return training

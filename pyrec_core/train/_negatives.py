@@ -35,6 +35,8 @@ class Negatives:
 
     def __init__(self, support: ArrayLike, n_sample: int, alpha: float = 0.5, *, cache: int = 1_000_000) -> None:
         counts = as_array("support", support).astype(np.float64)
+        if not (counts >= 0).all():
+            raise ValueError(f"support must be >= 0, got {counts[~(counts >= 0)][0]}")
         self.n_sample = check_int("n_sample", n_sample, low=0)
         alpha = check_float("alpha", alpha, low=0.0)
         self._steps = max(1, check_int("cache", cache, low=1) // max(1, self.n_sample))

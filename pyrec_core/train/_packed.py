@@ -34,6 +34,13 @@ def pack(offsets: ArrayLike) -> Packed:
 
     Empty sequences have no lane.
 
+    Raises
+    ------
+    TypeError
+        Offsets that are not integers.
+    ValueError
+        Offsets that do not rise from 0.
+
     Examples
     --------
     >>> from pyrec_core.train import pack
@@ -42,6 +49,8 @@ def pack(offsets: ArrayLike) -> Packed:
     (array([1, 0]), array([2, 2, 1]), array([2, 0, 3, 1, 4]))
     """
     bounds = check_integers("offsets", offsets).astype(np.int64)
+    if bounds.ndim != 1 or bounds[:1].tolist() != [0] or (np.diff(bounds) < 0).any():
+        raise ValueError(f"offsets must be 1-D and rise from 0, got {bounds[:3].tolist()}... of shape {bounds.shape}")
     lengths = np.diff(bounds)
     order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
     ends = lengths[order]

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._random import Source
+from .._validation import check_float, check_int
 from ..kernels.random import uniform
 
 
@@ -38,6 +39,11 @@ def prefixes(
         The prefixes end to end.
     offsets : int64 (m + 1,)
 
+    Raises
+    ------
+    ValueError
+        ``drop`` or ``max_length`` out of range; a target that has no event before it in its session.
+
     Examples
     --------
     >>> import numpy as np
@@ -46,10 +52,14 @@ def prefixes(
     >>> prefixes(np.array([5, 6, 7], "i4"), np.array([0, 3]), np.array([1, 2]), source=Source(0))
     (array([5, 5, 6], dtype=int32), array([0, 1, 3]))
     """
+    if check_float("drop", drop, low=0.0) >= 1.0:
+        raise ValueError(f"drop must be < 1, got {drop}")
     begins = offsets[np.searchsorted(offsets, targets, side="right") - 1]
     if max_length is not None:
-        begins = np.maximum(begins, targets - max_length)
+        begins = np.maximum(begins, targets - check_int("max_length", max_length, low=1))
     lengths = targets - begins
+    if lengths.min(initial=1) < 1 or targets.max(initial=-1) >= len(items):
+        raise ValueError("targets must be events that have another before them in their session, got others")
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     event = np.repeat(begins - bounds[:-1], lengths) + np.arange(bounds[-1])
     if not drop:

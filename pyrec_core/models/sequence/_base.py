@@ -108,8 +108,6 @@ class SequenceModel(Estimator, ABC):
         parts = []
         for rows, scores in self._scored(items, offsets):
             parts.append(self._best(scores, items, offsets[rows.start : rows.stop + 1], k, exclude_seen))
-        if not parts:
-            parts.append(self._best(np.empty((0, self.n_items_), np.float32), items, offsets, k, exclude_seen))
         found, best = (np.concatenate(part) for part in zip(*parts, strict=True))
         return (found[0], best[0]) if one else (found, best)
 
@@ -128,8 +126,7 @@ class SequenceModel(Estimator, ABC):
         """
         self._check_ready()
         (items, offsets), one = self._prefixes("prefixes", prefixes)
-        parts = [scores for _, scores in self._scored(items, offsets)]
-        whole = np.concatenate(parts) if parts else np.empty((0, self.n_items_), np.float32)
+        whole = np.concatenate([scores for _, scores in self._scored(items, offsets)])
         return whole[0] if one else whole
 
     def session(self) -> LiveSession:
@@ -241,8 +238,9 @@ class SequenceModel(Estimator, ABC):
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """`recommend_next` for one session, of which ``memory`` is what `_advance` returned."""
         self._check_ready()
-        scores = self.item_counts_.astype(np.float32)[None] if memory is None else self._scores(self._recall(memory))
-        items, best = self._best(scores, seen, np.array([0, len(seen)]), k, exclude_seen)
+        bounds = np.array([0, len(seen)])
+        scores = next(self._scored(seen, bounds))[1] if memory is None else self._scores(self._recall(memory))
+        items, best = self._best(scores, seen, bounds, k, exclude_seen)
         return items[0], best[0]
 
     def _best(
@@ -258,9 +256,9 @@ class SequenceModel(Estimator, ABC):
         return dense if vocabulary is None else vocabulary.external(dense), best
 
     def _scored(self, items: NDArray[np.int32], offsets: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Yield the scores of all items after a block of prefixes, block by block."""
+        """Yield the scores of all items after a block of prefixes, block by block; of no prefixes, one empty block."""
         n = len(offsets) - 1
-        for first in range(0, n, self._rows_at_once()):
+        for first in range(0, max(1, n), self._rows_at_once()):
             rows = slice(first, min(n, first + self._rows_at_once()))
             bounds = offsets[rows.start : rows.stop + 1]
             filled = np.diff(bounds) > 0

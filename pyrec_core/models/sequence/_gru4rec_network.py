@@ -1,7 +1,8 @@
 """The network of GRU4Rec: a table of items, recurrent layers, and the way back."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -69,6 +70,21 @@ class Network(Layer):
         if weights is not None:
             for name, p in self.named_params().items():
                 p.value = weights[name]
+
+    @classmethod
+    def of(cls, weights: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the network that has these weights, without dropout; they say how it was made."""
+        n_layers = sum(name.endswith(".u") for name in weights)
+        tied, with_w = "inputs" not in weights, "cells.0.w" in weights
+        options = SimpleNamespace(
+            hidden=tuple(len(weights[f"cells.{layer}.u"]) for layer in range(n_layers)),
+            embedding="constrained" if tied else "separate" if with_w else "none",
+            embedding_dim=None if tied else weights["inputs"].shape[1],
+            reset="after" if "cells.0.bh" in weights else "before",
+            dropout_embed=0.0,
+            dropout_hidden=0.0,
+        )
+        return cls(options, len(weights["items"]), Source(0), weights=weights)
 
     def zero_states(self, n: int) -> States:
         """Return the states of ``n`` sessions that have not begun."""

@@ -28,7 +28,8 @@ class _Training:
     def __init__(self, options: Any, network: Network, data: Sessions, source: Source) -> None:
         self.options, self.network, self.data, self.source = options, network, data, source
         support = np.bincount(data.items, minlength=data.n_items).astype(np.float64)
-        self.negatives = Negatives(support, options.n_sample, options.sample_alpha)
+        enough = max(1, len(data.items) * options.n_sample)  # no epoch has more steps than events
+        self.negatives = Negatives(support, options.n_sample, options.sample_alpha, cache=min(1_000_000, enough))
         logs = np.log(np.maximum(support, 1.0)), np.log(np.maximum(self.negatives.weights, 1e-300))
         self._log_support, self._log_weights = logs
         self._log_totals = np.log(support.sum()), np.log(self.negatives.weights.sum())

@@ -49,8 +49,9 @@ def check_prefixes(name: str, X: Any, n_items: int, vocabulary: Vocabulary | Non
     one = False
     if isinstance(X, Sessions):
         ids, offsets = X.items if X.item_ids is None else X.item_ids[X.items], X.offsets
-    elif is_frame(X):
-        raise TypeError(f"{name} must be a list of id sequences, (items, offsets) or Sessions, got a data frame")
+    elif is_frame(X) or isinstance(X, str) or not hasattr(X, "__getitem__"):
+        rule = f"{name} must be a list of id sequences, (items, offsets) or Sessions"
+        raise TypeError(f"{rule}, got {type(X).__name__}")
     elif isinstance(X, tuple) and len(X) == 2:
         ids, offsets = as_array(name, X[0]), check_integers("offsets", X[1]).astype(np.int64, copy=False)
         _check_offsets(name, ids, offsets)

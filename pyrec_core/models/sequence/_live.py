@@ -29,7 +29,15 @@ class LiveSession:
         self.clicks: list[Any] = []
 
     def click(self, item: Any) -> "LiveSession":
-        """Take one more click; returns the session."""
+        """Take one more click; returns the session.
+
+        Raises
+        ------
+        TypeError
+            ``item`` is not one id, or of another kind than those of the training data.
+        """
+        if np.ndim(item):
+            raise TypeError(f"item must be one id, got {type(item).__name__}")
         (known, _), _ = self._model._prefixes("item", [item])
         if len(known):
             self._memory = self._model._advance(self._memory, known)

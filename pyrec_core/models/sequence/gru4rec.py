@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._backend import use_threads
-from ..._random import Source
 from ..._sessions import Sessions
 from ..._validation import check_choice, check_float, check_int
 from ...kernels.linalg import gemm
 from ...kernels.ranking import ranks_in_factors
-from ...optim import Optimizer
+from ...optim import Optimizer, resolve
 from ...train import pack
 from .._trained import Trained, with_momentum
 from ._base import SequenceModel, one_a_row
 from ._gru4rec_network import Network
 from ._gru4rec_training import Lanes, Prefixes
-from ._inputs import by_first_event
+from ._inputs import by_first_event, check_sessions, is_frame
 
 LOSSES = ("cross-entropy", "bpr", "top1", "top1-max", "bpr-max")
 EMBEDDINGS = ("constrained", "separate", "none")
 BATCHES = ("session-parallel", "prefixes")
+LEARNING_RATE = 0.05  # of Adagrad
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -74,7 +74,8 @@ class GRU4Rec(Trained, SequenceModel):
     max_length : int >= 1, optional
         Only so many of the last clicks make a prefix in training.
     n_epochs, batch_size, optimizer, learning_rate, early_stopping, validation_fraction, callbacks
-        How to train: as in all models that are trained. The validation score is MRR@20.
+        How to train: as in all models that are trained. A ``learning_rate`` of None is 0.05 for ``"adagrad"``. The
+        validation score is MRR@20.
     n_threads, random_state, verbose
         As in all models.
 
@@ -84,7 +85,7 @@ class GRU4Rec(Trained, SequenceModel):
         Rows of the output layer.
     weights_ : dict of str to array
         All parameters of the network.
-    loss_curve_, validation_scores_ : float64 (n_epochs_,)
+    loss_curve_, validation_scores_ : float64 (epochs,)
     n_epochs_, n_items_, n_features_in_ : int
     item_counts_ : int64 (n_items,)
         Events of each item in training.
@@ -119,7 +120,6 @@ class GRU4Rec(Trained, SequenceModel):
     dropout_embed: float = 0.0
     dropout_hidden: float = 0.0
     momentum: float = 0.0
-    learning_rate: Any = 0.05
     embedding: str = "constrained"
     embedding_dim: int | None = None
     reset: str = "before"
@@ -136,8 +136,8 @@ class GRU4Rec(Trained, SequenceModel):
             ``items`` are dense ids, the sessions end to end, ``offsets`` where each begins. A frame needs columns
             ``session`` and ``item``, and may have ``time``. External ids of `Sessions` or a frame are the ids that
             the other methods take and give. Sessions of fewer than two events only count for the support.
-        validation_data : list of id sequences, tuple (items, offsets), or Sessions, optional
-            Scored after each epoch.
+        validation_data : like ``sessions``, or a list of id sequences, optional
+            Scored after each epoch. Unknown items are left out, with one warning.
         resume : path, optional
             A file that `pyrec_core.train.Checkpoint` wrote for the same parameters and data: training goes on from
             there, with the bits of one that was never interrupted.
@@ -191,7 +191,7 @@ class GRU4Rec(Trained, SequenceModel):
             held_out, data = data.take(np.arange(first, len(data))), data.take(np.arange(first))
         if not (np.diff(data.offsets) >= 2).any():
             raise ValueError("sessions must have a session of 2 or more events beside the validation data, got none")
-        source, snapshot, about = self._beginning(options["resume"], data.items, data.offsets)
+        source, snapshot, about = self._beginning(options["resume"], data.items, data.offsets, np.array(data.n_items))
         network = Network(self, data.n_items, source)
         training = (Prefixes if self.batches == "prefixes" else Lanes)(self, network, data, source)
         validate = None if held_out is None else self._scorer(network, state, held_out)
@@ -203,10 +203,17 @@ class GRU4Rec(Trained, SequenceModel):
     def _scorer(self, network: Network, state: dict[str, Any], held_out: Any) -> Callable[[], float]:
         probe = type(self)(**self.get_params())
         probe._set_fitted({**state, "weights_": {name: p.value for name, p in network.named_params().items()}})
-        return lambda: probe.score(held_out)
+        if is_frame(held_out):
+            held_out = check_sessions("validation_data", held_out)
+        known, _ = probe._prefixes("validation_data", held_out)
+        if not (np.diff(known[1]) >= 2).any():
+            raise ValueError("validation_data must have a session of 2 or more known events, got none")
+        probe.item_ids_ = None  # what is scored after each epoch are dense ids
+        return lambda: probe.score(known)
 
     def _optimizer(self) -> Optimizer:
-        return with_momentum(super()._optimizer(), self.momentum)
+        rate = LEARNING_RATE if self.learning_rate is None and self.optimizer == "adagrad" else self.learning_rate
+        return with_momentum(resolve(self.optimizer, rate), self.momentum)
 
     def _check_common(self) -> None:
         super()._check_common()
@@ -244,7 +251,7 @@ class GRU4Rec(Trained, SequenceModel):
         """Return the network of the fitted weights; made once, as it only reads them."""
         network: Network | None = vars(self).get("_made")
         if network is None:
-            network = Network(self, self.n_items_, Source(0), weights=self.weights_)
+            network = Network.of(self.weights_)
             vars(self)["_made"] = network
         return network
 
