@@ -186,7 +186,7 @@ def load(path: str | os.PathLike[str], *, mmap: bool = False) -> Any:
     Popularity()
     """
     header, arrays = _persist.load(path, mmap)
-    known = {cls.__name__: cls for cls in _subclasses(Estimator) if not isabstract(cls)}
+    known = {cls.__name__: cls for cls in _subclasses(Estimator) if hasattr(cls, "fit") and not isabstract(cls)}
     name = header.get("class")
     if name not in known:
         raise ValueError(

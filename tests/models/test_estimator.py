@@ -120,7 +120,7 @@ def change(path, **changed):
 
 def test_load_refuses_unknown_classes(tmp_path):
     EASE().fit(X).save(tmp_path / "model")
-    for name in ("GRU4Rec", "Estimator", "InteractionModel", "dict", None, 3):
+    for name in ("NoModel", "Estimator", "Trained", "InteractionModel", "SequenceModel", "dict", None, 3):
         change(tmp_path / "model", **{"class": name})
         with pytest.raises(
             ValueError, match=r"path must name a file with one of the models .*EASE, .*, got '.*model' with "
