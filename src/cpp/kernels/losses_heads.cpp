@@ -7,8 +7,7 @@
 namespace pyrec::cpu {
 namespace {
 
-constexpr Index kMr = kTileRows;
-constexpr Index kChunk = 256;                   // items whose scores are worked on at a time
+constexpr Index kChunk = 224;                   // items whose scores are worked on at a time
 constexpr Index kGroups = 16;                   // of chunks: each sums its own share of d_hidden
 constexpr Index kScoreBytes = Index{64} << 20;  // of scores held by full_softmax
 template <class T> constexpr Index kNr = kTileColumns<T>;
@@ -38,11 +37,13 @@ template <class T> struct Gradients {
 // R rows of hidden, packed for both sides of a product.
 template <class T> class Hidden {
   public:
+    const Index height;  // of a panel of rows
+
     Hidden(const Exec& ex, const T* hidden, Index R, Index d)
-        : rows_(packed_size(R, kMr, d)), columns_(packed_size(d, kNr<T>, R)), R_(R), d_(d) {
-        parallel_for(ex, ceil_div(R, kMr), 8, [&](Index p) {
-            const Index b = p * kMr;
-            pack_rows(&rows_[b * d], kMr, hidden + b * d, d, std::min(kMr, R - b), d);
+        : height(tile_rows(R)), rows_(packed_size(R, height, d)), columns_(packed_size(d, kNr<T>, R)), R_(R), d_(d) {
+        parallel_for(ex, ceil_div(R, height), 8, [&](Index p) {
+            const Index b = p * height;
+            pack_rows(&rows_[b * d], height, hidden + b * d, d, std::min(height, R - b), d);
         });
         for (Index f = 0; f < d; f += kNr<T>)
             pack_columns(&columns_[f * R], kNr<T>, hidden + f, d, std::min(kNr<T>, d - f), R);
@@ -72,11 +73,11 @@ template <class T> void put(T* to, Index n, const Vec<T>& v0, const Vec<T>& v1, 
 // Items j0 to j1 of z = hidden items^T + bias.
 template <class T> void chunk_scores(const Scores<T>& z, Hidden<T>& hidden, const Items<T>& items, Index j0, Index j1) {
     constexpr Index nr = kNr<T>, lanes = kLanes<T>;
-    const Index d = items.d, stride = z.stride(j0);
+    const Index d = items.d, stride = z.stride(j0), height = hidden.height;
     T* const to = z.at(j0);
     Scratch<T> panel(nr * d);
     RegisterTile<T> tile;
-    const Index fetched = ceil_div(nr, std::max<Index>(1, ceil_div(z.R, kMr)));
+    const Index fetched = ceil_div(nr, std::max<Index>(1, ceil_div(z.R, height)));
     for (Index j = j0; j < j1; j += nr) {
         const Index n = std::min(nr, j1 - j);
         T bias[nr] = {};
@@ -84,13 +85,13 @@ template <class T> void chunk_scores(const Scores<T>& z, Hidden<T>& hidden, cons
             for (Index l = 0; l < n; ++l) bias[l] = items.bias[items.id(j + l)];
         const Vec<T> bias0 = load(bias), bias1 = load(bias + lanes);
         pack_rows_at(panel.data(), nr, [&](Index l) { return items.row(j + l); }, n, d);
-        for (Index b = 0, ahead = j + nr; b < z.R; b += kMr) {
+        for (Index b = 0, ahead = j + nr; b < z.R; b += height) {
             // The rows of the next panel come from memory while this one is multiplied, a few at a time.
             for (const Index until = std::min(j1, ahead + fetched); ahead < until; ++ahead)
                 for (Index k = 0; k < d; k += 64 / static_cast<Index>(sizeof(T)))
                     __builtin_prefetch(items.row(ahead) + k);
-            tile.multiply(hidden.rows(b), panel.data(), d, n);
-            for (Index r = 0; r < std::min(kMr, z.R - b); ++r)
+            tile.multiply(hidden.rows(b), panel.data(), d, n, height);
+            for (Index r = 0; r < std::min(height, z.R - b); ++r)
                 put<T>(to + (b + r) * stride + j - j0, n, tile.sum[r][0] + bias0, tile.sum[r][1] + bias1, false);
         }
     }
@@ -113,10 +114,10 @@ void chunk_gradients(const Gradients<T>& d, T* share, const Scores<T>& g, Hidden
         }
     }
     RegisterTile<T> tile;
-    Scratch<T> by_item(kMr * R), by_row(packed_size(R, kMr, width)), vectors(nr * width);
-    for (Index j = 0; j < width; j += kMr) {
-        const Index n = std::min(kMr, width - j);
-        pack_columns(by_item.data(), kMr, from + j, stride, n, R);
+    Scratch<T> by_item(kTileRows * R), by_row(packed_size(R, hidden.height, width)), vectors(nr * width);
+    for (Index j = 0; j < width; j += kTileRows) {
+        const Index n = std::min<Index>(kTileRows, width - j);
+        pack_columns(by_item.data(), kTileRows, from + j, stride, n, R);
         for (Index f = 0; f < D; f += nr) {
             const Index columns = std::min(nr, D - f);
             for (Index r = 0; r < n; ++r) {
@@ -128,14 +129,14 @@ void chunk_gradients(const Gradients<T>& d, T* share, const Scores<T>& g, Hidden
                 put<T>(d.weight + (j0 + j + r) * D + f, columns, tile.sum[r][0], tile.sum[r][1], !fresh);
         }
     }
-    for (Index b = 0; b < R; b += kMr)
-        pack_rows(&by_row[b * width], kMr, from + b * stride, stride, std::min(kMr, R - b), width);
+    for (Index b = 0; b < R; b += hidden.height)
+        pack_rows(&by_row[b * width], hidden.height, from + b * stride, stride, std::min(hidden.height, R - b), width);
     for (Index f = 0; f < D; f += nr) {
         const Index columns = std::min(nr, D - f);
         pack_columns_at(vectors.data(), nr, [&](Index j) { return items.row(j0 + j) + f; }, columns, width);
-        for (Index b = 0; b < R; b += kMr) {
-            tile.multiply(&by_row[b * width], vectors.data(), width, columns);
-            for (Index r = 0; r < std::min(kMr, R - b); ++r)
+        for (Index b = 0; b < R; b += hidden.height) {
+            tile.multiply(&by_row[b * width], vectors.data(), width, columns, hidden.height);
+            for (Index r = 0; r < std::min(hidden.height, R - b); ++r)
                 put<T>(share + (b + r) * D + f, columns, tile.sum[r][0], tile.sum[r][1], true);
         }
     }
@@ -185,8 +186,9 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
         return 0.0;
     }
     // Blocks of rows of about one size, a multiple of the tile's rows.
-    const Index most = std::max<Index>(1, kScoreBytes / static_cast<Index>(sizeof(T)) / std::max<Index>(I, 1) / kMr);
-    const Index panels = ceil_div(B, kMr), block = ceil_div(panels, ceil_div(panels, most)) * kMr;
+    const Index height = tile_rows(B), row_bytes = std::max<Index>(I, 1) * static_cast<Index>(sizeof(T));
+    const Index most = std::max<Index>(1, kScoreBytes / row_bytes / height), panels = ceil_div(B, height);
+    const Index block = ceil_div(panels, ceil_div(panels, most)) * height;
     const Index chunks = ceil_div(I, kChunk);
     Scratch<T> scores(std::min(block, B) * I), own(block);
     Scratch<Part<T>> parts(std::min(block, B) * chunks);
