@@ -12,6 +12,12 @@ constexpr Index kGroups = 16;                   // of chunks: each sums its own 
 constexpr Index kScoreBytes = Index{64} << 20;  // of scores held by full_softmax
 template <class T> constexpr Index kNr = kTileColumns<T>;
 
+// Chunks of N items come in fours, so that a few threads end together.
+template <class T> Index chunk_width(Index N) {
+    const Index chunks = std::max<Index>(1, ceil_div(N, 4 * kChunk)) * 4, lanes = kLanes<T>;
+    return std::max<Index>(1, ceil_div(ceil_div(N, chunks), lanes)) * lanes;
+}
+
 // The output vectors, all of them or those of `ids`.
 template <class T> struct Items {
     const T *weight, *bias;
@@ -26,8 +32,9 @@ template <class T> struct Scores {
     T* data;
     Index R, N;
     bool by_chunk;
+    Index chunk = chunk_width<T>(N);
     T* at(Index j0) const { return data + (by_chunk ? j0 * R : j0); }  // of the chunk that starts at item j0
-    Index stride(Index j0) const { return by_chunk ? std::min(kChunk, N - j0) : N; }
+    Index stride(Index j0) const { return by_chunk ? std::min(chunk, N - j0) : N; }
 };
 
 template <class T> struct Gradients {
@@ -123,6 +130,8 @@ void chunk_gradients(const Gradients<T>& d, T* share, const Scores<T>& g, Hidden
             for (Index r = 0; r < n; ++r) {
                 __builtin_prefetch(d.weight + (j0 + j + r) * D + f, 1);
                 __builtin_prefetch(d.weight + (j0 + j + r) * D + f + columns - 1, 1);
+                __builtin_prefetch(items.row(j0 + j + r) + f);  // for the other product
+                __builtin_prefetch(items.row(j0 + j + r) + f + columns - 1);
             }
             tile.multiply(by_item.data(), hidden.columns(f), R, columns);
             for (Index r = 0; r < n; ++r)
@@ -146,15 +155,15 @@ void chunk_gradients(const Gradients<T>& d, T* share, const Scores<T>& g, Hidden
 template <class T, class F>
 void gradients(const Exec& ex, const Gradients<T>& d, const Scores<T>& g, Hidden<T>& hidden, const Items<T>& items,
                bool fresh, F prepare) {
-    const Index chunks = ceil_div(g.N, kChunk), size = g.R * items.d;
+    const Index chunks = ceil_div(g.N, g.chunk), size = g.R * items.d;
     const Index each = ceil_div(chunks, kGroups), groups = each > 0 ? ceil_div(chunks, each) : 0;
     Scratch<T> shares(groups * size);
     parallel_for(ex, groups, 1, [&](Index group) {
         T* const share = shares.data() + group * size;
         std::fill(share, share + size, T(0));
-        const Index end = std::min(g.N, (group + 1) * each * kChunk);
-        for (Index j0 = group * each * kChunk; j0 < end; j0 += kChunk) {
-            const Index j1 = std::min(end, j0 + kChunk);
+        const Index end = std::min(g.N, (group + 1) * each * g.chunk);
+        for (Index j0 = group * each * g.chunk; j0 < end; j0 += g.chunk) {
+            const Index j1 = std::min(end, j0 + g.chunk);
             prepare(j0, j1);
             chunk_gradients(d, share, g, hidden, items, j0, j1, fresh);
         }
@@ -189,7 +198,7 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
     const Index height = tile_rows(B), row_bytes = std::max<Index>(I, 1) * static_cast<Index>(sizeof(T));
     const Index most = std::max<Index>(1, kScoreBytes / row_bytes / height), panels = ceil_div(B, height);
     const Index block = ceil_div(panels, ceil_div(panels, most)) * height;
-    const Index chunks = ceil_div(I, kChunk);
+    const Index chunk = chunk_width<T>(I), chunks = ceil_div(I, chunk);
     Scratch<T> scores(std::min(block, B) * I), own(block);
     Scratch<Part<T>> parts(std::min(block, B) * chunks);
     Scratch<CrossEntropy> losses(block);
@@ -198,7 +207,7 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
         const Index R = std::min(block, B - b0);
         const Scores<T> z{scores.data(), R, I, true};
         Hidden<T> packed(ex, hidden + b0 * d, R, d);
-        parallel_ranges(ex, I, kChunk, [&](Index j0, Index j1) {
+        parallel_ranges(ex, I, chunk, [&](Index j0, Index j1) {
             chunk_scores(z, packed, items, j0, j1);
             const Index width = j1 - j0;
             for (Index b = 0; b < R; ++b) {
@@ -208,7 +217,7 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
                     own[b] = row[t];
                     row[t] = kAbsent<T>;
                 }
-                Part<T>& part = parts[b * chunks + j0 / kChunk];
+                Part<T>& part = parts[b * chunks + j0 / chunk];
                 part.maximum = row_max(row, width);
                 part.sum = row_exp(row, row, width, part.maximum);
             }
@@ -229,7 +238,7 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
             const Index width = j1 - j0;
             for (Index b = 0; b < R; ++b) {
                 T* const row = z.at(j0) + b * width;
-                const T factor = parts[b * chunks + j0 / kChunk].sum;
+                const T factor = parts[b * chunks + j0 / chunk].sum;
 #pragma omp simd
                 for (Index j = 0; j < width; ++j) row[j] *= factor;
                 const Index t = target[b0 + b] - j0;
@@ -247,7 +256,7 @@ double sampled_head(const Exec& ex, T* d_hidden, T* d_rows, T* d_bias, const T* 
     Scratch<T> scores(M * N);
     const Scores<T> z{scores.data(), M, N, false};
     Hidden<T> packed(ex, hidden, M, d);
-    parallel_ranges(ex, N, kChunk, [&](Index j0, Index j1) { chunk_scores(z, packed, items, j0, j1); });
+    parallel_ranges(ex, N, z.chunk, [&](Index j0, Index j1) { chunk_scores(z, packed, items, j0, j1); });
     const double loss = sampled_loss(ex, z.data, z.data, M, N, how);
     gradients(ex, Gradients<T>{d_hidden, d_rows, d_bias}, z, packed, items, true, [](Index, Index) {});
     return loss;

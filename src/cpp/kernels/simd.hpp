@@ -107,15 +107,26 @@ template <class T, int step = 1> inline void transpose(Vec<T> (&v)[kLanes<T>]) {
 template <class T> struct RegisterTile {
     Vec<T> sum[kTileRows][2];
 
-    // The first half of the columns is half the work, where a last panel has no more.
+    // Where a last panel has few columns, only so many are multiplied: a vector of them, or a part of one.
     void multiply(const T* a, const T* b, Index K, Index columns = kTileColumns<T>, Index rows = kTileRows) {
         if (rows == kTileRows)
-            columns <= kLanes<T> ? multiply_as<kTileRows, 1>(a, b, K) : multiply_as<kTileRows, 2>(a, b, K);
+            multiply_columns<kTileRows>(a, b, K, columns);
         else
-            columns <= kLanes<T> ? multiply_as<kLowTileRows, 1>(a, b, K) : multiply_as<kLowTileRows, 2>(a, b, K);
+            multiply_columns<kLowTileRows>(a, b, K, columns);
     }
 
   private:
+    typedef T Short __attribute__((vector_size(16)));
+
+    template <int rows> void multiply_columns(const T* a, const T* b, Index K, Index columns) {
+        if (columns > kLanes<T>)
+            multiply_as<rows, 2>(a, b, K);
+        else if (columns > static_cast<Index>(sizeof(Short) / sizeof(T)))
+            multiply_as<rows, 1>(a, b, K);
+        else
+            multiply_short<rows>(a, b, K);
+    }
+
     template <int rows, int vectors> void multiply_as(const T* __restrict a, const T* __restrict b, Index K) {
         Vec<T> s[rows][2] = {};
         for (Index k = 0; k < K; ++k, a += rows, b += kTileColumns<T>) {
@@ -125,6 +136,19 @@ template <class T> struct RegisterTile {
                 for (int h = 0; h < vectors; ++h) s[r][h] += a[r] * x[h];
         }
         std::memcpy(sum, s, sizeof s);
+    }
+
+    template <int rows> void multiply_short(const T* __restrict a, const T* __restrict b, Index K) {
+        Short s[rows] = {};
+        for (Index k = 0; k < K; ++k, a += rows, b += kTileColumns<T>) {
+            Short x;
+            std::memcpy(&x, b, sizeof x);
+            for (int r = 0; r < rows; ++r) s[r] += a[r] * x;
+        }
+        for (int r = 0; r < rows; ++r) {
+            sum[r][0] = sum[r][1] = Vec<T>{};
+            std::memcpy(&sum[r][0], &s[r], sizeof(Short));
+        }
     }
 };
 
