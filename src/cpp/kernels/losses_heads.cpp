@@ -7,7 +7,7 @@
 namespace pyrec::cpu {
 namespace {
 
-constexpr Index kChunk = 224;                   // items whose scores are worked on at a time
+constexpr Index kChunk = 224;                   // items at a time, at most: whole tiles either way
 constexpr Index kGroups = 16;                   // of chunks: each sums its own share of d_hidden
 constexpr Index kScoreBytes = Index{64} << 20;  // of scores held by full_softmax
 template <class T> constexpr Index kNr = kTileColumns<T>;
