@@ -11,7 +11,8 @@ from pyrec_core.kernels import losses
 
 SIZES = {"tiny": (5, 12), "a": (512, 2560), "b": (2048, 4096)}  # rows, columns
 HEADS = {"tiny": (6, 300, 8), "a": (512, 100_000, 100), "b": (64, 100_000, 100)}  # rows, items, width
-SAMPLED = {"tiny": (6, 300, 30, 8), "a": (240, 37_000, 2288, 100)}  # rows, items, columns, width
+# rows, items, columns, width
+SAMPLED = {"tiny": (6, 300, 30, 8), "a": (240, 37_000, 2288, 100), "b": (32, 37_000, 2080, 100)}
 REG, ELU = 1.0, 0.5
 
 Result = tuple[float, np.ndarray]
@@ -35,7 +36,7 @@ def cases(options: Options) -> list[Case]:
             chosen.append(Case("head", {"size": "b"}, threads, TUNED_MALLOC))
             chosen.append(Case("head_default_malloc", {"size": "a"}, threads))
         chosen.append(Case("head", {"size": "a"}, threads, TUNED_MALLOC))
-        chosen.append(Case("sampled_head", {"size": "a"}, threads, TUNED_MALLOC))
+        chosen += [Case("sampled_head", {"size": size}, threads, TUNED_MALLOC) for size in "ab"]
     return chosen
 
 
@@ -193,7 +194,7 @@ def contest_of_heads(session: Session, size: str, tag: str) -> None:
 
 
 def sampled_head(session: Session, size: str) -> None:
-    """Rows gathered, scored, cross-entropy, gradients of rows: dense in PyTorch but for the table, which is sparse."""
+    """Rows gathered, scored, their loss and gradients: by PyTorch as leaves, or as the sparse ones of a table."""
     n_rows, n_items, n_columns, d = SAMPLED[size]
     rng = np.random.default_rng(SEED)
     hidden = rng.standard_normal((n_rows, d), dtype=np.float32)
@@ -206,7 +207,7 @@ def sampled_head(session: Session, size: str) -> None:
         )
         return loss, d_hidden, d_rows, d_bias
 
-    def theirs() -> Callable[[], tuple]:
+    def of_leaves() -> Callable[[], tuple]:
         import torch
         from torch.nn import functional
 
@@ -224,9 +225,29 @@ def sampled_head(session: Session, size: str) -> None:
 
         return call
 
+    def of_table() -> Callable[[], tuple]:
+        import torch
+        from torch.nn import functional
+
+        torch.set_num_threads(session.threads)
+        x, table, offsets = (torch.from_numpy(a).clone().requires_grad_(True) for a in (hidden, weight, bias[:, None]))
+        index, own = torch.from_numpy(ids), torch.arange(n_rows)
+
+        def call() -> tuple:
+            x.grad = table.grad = offsets.grad = None
+            rows, b = (functional.embedding(index, t, sparse=True) for t in (table, offsets))
+            value = functional.cross_entropy(functional.linear(x, rows, b[:, 0]), own)
+            value.backward()
+            # not coalesced: a gradient for each id, as ours are
+            of_rows, of_bias = (t.grad._values().numpy() for t in (table, offsets))
+            return value.item(), x.grad.numpy(), of_rows, of_bias[:, 0]
+
+        return call
+
     entries = [
         Entry("kernels.losses.sampled_softmax", ours),
-        peer("torch gather + linear + cross_entropy", "torch", theirs, same),
+        peer("torch gather + linear + cross_entropy", "torch", of_leaves, same),
+        peer("torch sparse embedding + linear + cross_entropy", "torch", of_table, same),
     ]
     shape = f"{n_rows} rows, {n_columns} of {n_items} items, d = {d}"
     session.contest("softmax over samples", shape, "float32", entries, gflop=6e-9 * n_rows * n_columns * d,

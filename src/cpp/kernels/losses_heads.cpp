@@ -7,11 +7,16 @@
 namespace pyrec::cpu {
 namespace {
 
-constexpr Index kMr = kTileRows;
-constexpr Index kChunk = 256;                   // items whose scores are worked on at a time
+constexpr Index kChunk = 224;                   // items at a time, at most: whole tiles either way
 constexpr Index kGroups = 16;                   // of chunks: each sums its own share of d_hidden
 constexpr Index kScoreBytes = Index{64} << 20;  // of scores held by full_softmax
 template <class T> constexpr Index kNr = kTileColumns<T>;
+
+// Chunks of N items come in fours, so that a few threads end together.
+template <class T> Index chunk_width(Index N) {
+    const Index chunks = std::max<Index>(1, ceil_div(N, 4 * kChunk)) * 4, lanes = kLanes<T>;
+    return std::max<Index>(1, ceil_div(ceil_div(N, chunks), lanes)) * lanes;
+}
 
 // The output vectors, all of them or those of `ids`.
 template <class T> struct Items {
@@ -27,8 +32,9 @@ template <class T> struct Scores {
     T* data;
     Index R, N;
     bool by_chunk;
+    Index chunk = chunk_width<T>(N);
     T* at(Index j0) const { return data + (by_chunk ? j0 * R : j0); }  // of the chunk that starts at item j0
-    Index stride(Index j0) const { return by_chunk ? std::min(kChunk, N - j0) : N; }
+    Index stride(Index j0) const { return by_chunk ? std::min(chunk, N - j0) : N; }
 };
 
 template <class T> struct Gradients {
@@ -38,11 +44,13 @@ template <class T> struct Gradients {
 // R rows of hidden, packed for both sides of a product.
 template <class T> class Hidden {
   public:
+    const Index height;  // of a panel of rows
+
     Hidden(const Exec& ex, const T* hidden, Index R, Index d)
-        : rows_(packed_size(R, kMr, d)), columns_(packed_size(d, kNr<T>, R)), R_(R), d_(d) {
-        parallel_for(ex, ceil_div(R, kMr), 8, [&](Index p) {
-            const Index b = p * kMr;
-            pack_rows(&rows_[b * d], kMr, hidden + b * d, d, std::min(kMr, R - b), d);
+        : height(tile_rows(R)), rows_(packed_size(R, height, d)), columns_(packed_size(d, kNr<T>, R)), R_(R), d_(d) {
+        parallel_for(ex, ceil_div(R, height), 8, [&](Index p) {
+            const Index b = p * height;
+            pack_rows(&rows_[b * d], height, hidden + b * d, d, std::min(height, R - b), d);
         });
         for (Index f = 0; f < d; f += kNr<T>)
             pack_columns(&columns_[f * R], kNr<T>, hidden + f, d, std::min(kNr<T>, d - f), R);
@@ -72,11 +80,11 @@ template <class T> void put(T* to, Index n, const Vec<T>& v0, const Vec<T>& v1, 
 // Items j0 to j1 of z = hidden items^T + bias.
 template <class T> void chunk_scores(const Scores<T>& z, Hidden<T>& hidden, const Items<T>& items, Index j0, Index j1) {
     constexpr Index nr = kNr<T>, lanes = kLanes<T>;
-    const Index d = items.d, stride = z.stride(j0);
+    const Index d = items.d, stride = z.stride(j0), height = hidden.height;
     T* const to = z.at(j0);
     Scratch<T> panel(nr * d);
     RegisterTile<T> tile;
-    const Index fetched = ceil_div(nr, std::max<Index>(1, ceil_div(z.R, kMr)));
+    const Index fetched = ceil_div(nr, std::max<Index>(1, ceil_div(z.R, height)));
     for (Index j = j0; j < j1; j += nr) {
         const Index n = std::min(nr, j1 - j);
         T bias[nr] = {};
@@ -84,13 +92,13 @@ template <class T> void chunk_scores(const Scores<T>& z, Hidden<T>& hidden, cons
             for (Index l = 0; l < n; ++l) bias[l] = items.bias[items.id(j + l)];
         const Vec<T> bias0 = load(bias), bias1 = load(bias + lanes);
         pack_rows_at(panel.data(), nr, [&](Index l) { return items.row(j + l); }, n, d);
-        for (Index b = 0, ahead = j + nr; b < z.R; b += kMr) {
+        for (Index b = 0, ahead = j + nr; b < z.R; b += height) {
             // The rows of the next panel come from memory while this one is multiplied, a few at a time.
             for (const Index until = std::min(j1, ahead + fetched); ahead < until; ++ahead)
                 for (Index k = 0; k < d; k += 64 / static_cast<Index>(sizeof(T)))
                     __builtin_prefetch(items.row(ahead) + k);
-            tile.multiply(hidden.rows(b), panel.data(), d, n);
-            for (Index r = 0; r < std::min(kMr, z.R - b); ++r)
+            tile.multiply(hidden.rows(b), panel.data(), d, n, height);
+            for (Index r = 0; r < std::min(height, z.R - b); ++r)
                 put<T>(to + (b + r) * stride + j - j0, n, tile.sum[r][0] + bias0, tile.sum[r][1] + bias1, false);
         }
     }
@@ -113,29 +121,31 @@ void chunk_gradients(const Gradients<T>& d, T* share, const Scores<T>& g, Hidden
         }
     }
     RegisterTile<T> tile;
-    Scratch<T> by_item(kMr * R), by_row(packed_size(R, kMr, width)), vectors(nr * width);
-    for (Index j = 0; j < width; j += kMr) {
-        const Index n = std::min(kMr, width - j);
-        pack_columns(by_item.data(), kMr, from + j, stride, n, R);
+    Scratch<T> by_item(kTileRows * R), by_row(packed_size(R, hidden.height, width)), vectors(nr * width);
+    for (Index j = 0; j < width; j += kTileRows) {
+        const Index n = std::min<Index>(kTileRows, width - j);
+        pack_columns(by_item.data(), kTileRows, from + j, stride, n, R);
         for (Index f = 0; f < D; f += nr) {
             const Index columns = std::min(nr, D - f);
             for (Index r = 0; r < n; ++r) {
                 __builtin_prefetch(d.weight + (j0 + j + r) * D + f, 1);
                 __builtin_prefetch(d.weight + (j0 + j + r) * D + f + columns - 1, 1);
+                __builtin_prefetch(items.row(j0 + j + r) + f);  // for the other product
+                __builtin_prefetch(items.row(j0 + j + r) + f + columns - 1);
             }
             tile.multiply(by_item.data(), hidden.columns(f), R, columns);
             for (Index r = 0; r < n; ++r)
                 put<T>(d.weight + (j0 + j + r) * D + f, columns, tile.sum[r][0], tile.sum[r][1], !fresh);
         }
     }
-    for (Index b = 0; b < R; b += kMr)
-        pack_rows(&by_row[b * width], kMr, from + b * stride, stride, std::min(kMr, R - b), width);
+    for (Index b = 0; b < R; b += hidden.height)
+        pack_rows(&by_row[b * width], hidden.height, from + b * stride, stride, std::min(hidden.height, R - b), width);
     for (Index f = 0; f < D; f += nr) {
         const Index columns = std::min(nr, D - f);
         pack_columns_at(vectors.data(), nr, [&](Index j) { return items.row(j0 + j) + f; }, columns, width);
-        for (Index b = 0; b < R; b += kMr) {
-            tile.multiply(&by_row[b * width], vectors.data(), width, columns);
-            for (Index r = 0; r < std::min(kMr, R - b); ++r)
+        for (Index b = 0; b < R; b += hidden.height) {
+            tile.multiply(&by_row[b * width], vectors.data(), width, columns, hidden.height);
+            for (Index r = 0; r < std::min(hidden.height, R - b); ++r)
                 put<T>(share + (b + r) * D + f, columns, tile.sum[r][0], tile.sum[r][1], true);
         }
     }
@@ -145,15 +155,15 @@ void chunk_gradients(const Gradients<T>& d, T* share, const Scores<T>& g, Hidden
 template <class T, class F>
 void gradients(const Exec& ex, const Gradients<T>& d, const Scores<T>& g, Hidden<T>& hidden, const Items<T>& items,
                bool fresh, F prepare) {
-    const Index chunks = ceil_div(g.N, kChunk), size = g.R * items.d;
+    const Index chunks = ceil_div(g.N, g.chunk), size = g.R * items.d;
     const Index each = ceil_div(chunks, kGroups), groups = each > 0 ? ceil_div(chunks, each) : 0;
     Scratch<T> shares(groups * size);
     parallel_for(ex, groups, 1, [&](Index group) {
         T* const share = shares.data() + group * size;
         std::fill(share, share + size, T(0));
-        const Index end = std::min(g.N, (group + 1) * each * kChunk);
-        for (Index j0 = group * each * kChunk; j0 < end; j0 += kChunk) {
-            const Index j1 = std::min(end, j0 + kChunk);
+        const Index end = std::min(g.N, (group + 1) * each * g.chunk);
+        for (Index j0 = group * each * g.chunk; j0 < end; j0 += g.chunk) {
+            const Index j1 = std::min(end, j0 + g.chunk);
             prepare(j0, j1);
             chunk_gradients(d, share, g, hidden, items, j0, j1, fresh);
         }
@@ -185,9 +195,10 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
         return 0.0;
     }
     // Blocks of rows of about one size, a multiple of the tile's rows.
-    const Index most = std::max<Index>(1, kScoreBytes / static_cast<Index>(sizeof(T)) / std::max<Index>(I, 1) / kMr);
-    const Index panels = ceil_div(B, kMr), block = ceil_div(panels, ceil_div(panels, most)) * kMr;
-    const Index chunks = ceil_div(I, kChunk);
+    const Index height = tile_rows(B), row_bytes = std::max<Index>(I, 1) * static_cast<Index>(sizeof(T));
+    const Index most = std::max<Index>(1, kScoreBytes / row_bytes / height), panels = ceil_div(B, height);
+    const Index block = ceil_div(panels, ceil_div(panels, most)) * height;
+    const Index chunk = chunk_width<T>(I), chunks = ceil_div(I, chunk);
     Scratch<T> scores(std::min(block, B) * I), own(block);
     Scratch<Part<T>> parts(std::min(block, B) * chunks);
     Scratch<CrossEntropy> losses(block);
@@ -196,7 +207,7 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
         const Index R = std::min(block, B - b0);
         const Scores<T> z{scores.data(), R, I, true};
         Hidden<T> packed(ex, hidden + b0 * d, R, d);
-        parallel_ranges(ex, I, kChunk, [&](Index j0, Index j1) {
+        parallel_ranges(ex, I, chunk, [&](Index j0, Index j1) {
             chunk_scores(z, packed, items, j0, j1);
             const Index width = j1 - j0;
             for (Index b = 0; b < R; ++b) {
@@ -206,7 +217,7 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
                     own[b] = row[t];
                     row[t] = kAbsent<T>;
                 }
-                Part<T>& part = parts[b * chunks + j0 / kChunk];
+                Part<T>& part = parts[b * chunks + j0 / chunk];
                 part.maximum = row_max(row, width);
                 part.sum = row_exp(row, row, width, part.maximum);
             }
@@ -227,7 +238,7 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
             const Index width = j1 - j0;
             for (Index b = 0; b < R; ++b) {
                 T* const row = z.at(j0) + b * width;
-                const T factor = parts[b * chunks + j0 / kChunk].sum;
+                const T factor = parts[b * chunks + j0 / chunk].sum;
 #pragma omp simd
                 for (Index j = 0; j < width; ++j) row[j] *= factor;
                 const Index t = target[b0 + b] - j0;
@@ -245,7 +256,7 @@ double sampled_head(const Exec& ex, T* d_hidden, T* d_rows, T* d_bias, const T* 
     Scratch<T> scores(M * N);
     const Scores<T> z{scores.data(), M, N, false};
     Hidden<T> packed(ex, hidden, M, d);
-    parallel_ranges(ex, N, kChunk, [&](Index j0, Index j1) { chunk_scores(z, packed, items, j0, j1); });
+    parallel_ranges(ex, N, z.chunk, [&](Index j0, Index j1) { chunk_scores(z, packed, items, j0, j1); });
     const double loss = sampled_loss(ex, z.data, z.data, M, N, how);
     gradients(ex, Gradients<T>{d_hidden, d_rows, d_bias}, z, packed, items, true, [](Index, Index) {});
     return loss;

@@ -14,16 +14,33 @@ inline Index packed_size(Index n, Index width, Index K) { return ceil_div(n, wid
 
 // One panel from `rows` <= width rows, which start at row(0), row(1), ...; depth along them.
 template <class T, class Row> void pack_rows_at(T* to, Index width, Row row, Index rows, Index K) {
-    constexpr Index line = 64 / sizeof(T);  // what a row gives at a time, so that the lines written stay in cache
-    for (Index k0 = 0; k0 < K; k0 += line) {
-        const Index k1 = std::min(K, k0 + line);
-        for (Index r = 0; r < rows; ++r) {
-            const T* x = row(r);
-            for (Index k = k0; k < k1; ++k) to[k * width + r] = x[k];
+    constexpr Index lanes = kLanes<T>;
+    const Index whole = K / lanes * lanes;
+    // The last rows first: a vector longer than what is left of the width reaches into the next elements' first rows,
+    // which are written after it.
+    for (Index r0 = (width - 1) / lanes * lanes; r0 >= 0 && whole > 0; r0 -= lanes) {
+        const T* x[lanes];
+        for (Index i = 0; i < lanes; ++i) x[i] = row(std::min(r0 + i, rows - 1));
+        for (Index k0 = 0; k0 < whole; k0 += lanes) {
+            Vec<T> v[lanes];
+            for (Index i = 0; i < lanes; ++i) v[i] = load(x[i] + k0);
+            transpose<T>(v);
+            T* const at = to + k0 * width + r0;
+            const Index room = (K - k0) * width - r0;
+            if ((lanes - 1) * width + lanes <= room) {
+                for (Index k = 0; k < lanes; ++k) store(at + k * width, v[k]);
+            } else {
+                for (Index k = 0; k < lanes; ++k)
+                    std::memcpy(at + k * width, &v[k],
+                                static_cast<std::size_t>(std::min(lanes, room - k * width)) * sizeof(T));
+            }
         }
-        for (Index r = rows; r < width; ++r)
-            for (Index k = k0; k < k1; ++k) to[k * width + r] = T(0);
     }
+    for (Index r = 0; r < rows; ++r) {
+        const T* x = row(r);
+        for (Index k = whole; k < K; ++k) to[k * width + r] = x[k];
+    }
+    for (Index k = 0; rows < width && k < K; ++k) std::fill(to + k * width + rows, to + (k + 1) * width, T(0));
 }
 
 // Of a row-major matrix.
@@ -45,6 +62,7 @@ template <class T, class Row> void pack_columns_at(T* to, Index width, Row row, 
         for (Index k = 0; k < K; ++k) std::memcpy(to + k * n(), row(k), n() * sizeof(T));
     };
     if (columns == width && width == kTileRows) return whole(std::integral_constant<Index, kTileRows>());
+    if (columns == width && width == kLowTileRows) return whole(std::integral_constant<Index, kLowTileRows>());
     if (columns == width && width == kTileColumns<T>) return whole(std::integral_constant<Index, kTileColumns<T>>());
     for (Index k = 0; k < K; ++k) {
         const T* x = row(k);

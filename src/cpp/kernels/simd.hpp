@@ -4,6 +4,7 @@
 #pragma once
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "common.hpp"
 #if defined(__SSE2__)
@@ -12,14 +13,16 @@
 
 namespace pyrec::cpu {
 
+// Rows of a tile: as many as registers hold, and a lower tile for numbers of rows that fill the high one badly.
 #if defined(__AVX512F__)
-inline constexpr int kVectorBytes = 64, kTileRows = 14;  // 28 sums, 2 loads, 1 broadcast of 32 registers
+inline constexpr int kVectorBytes = 64, kTileRows = 14,
+                     kLowTileRows = 8;  // 28 sums, 2 loads, 1 broadcast; 32 registers
 #elif defined(__AVX2__)
-inline constexpr int kVectorBytes = 32, kTileRows = 6;  // 12 sums, 2 loads, 1 broadcast of 16 registers
+inline constexpr int kVectorBytes = 32, kTileRows = 6, kLowTileRows = 4;  // 12 sums, 2 loads, 1 broadcast; 16 registers
 #elif defined(__aarch64__)
-inline constexpr int kVectorBytes = 16, kTileRows = 14;  // as above: NEON has 32 registers too
+inline constexpr int kVectorBytes = 16, kTileRows = 14, kLowTileRows = 8;  // as above: NEON has 32 registers too
 #else
-inline constexpr int kVectorBytes = 16, kTileRows = 6;
+inline constexpr int kVectorBytes = 16, kTileRows = 6, kLowTileRows = 4;
 #endif
 
 template <class T> struct VecOf {
@@ -73,36 +76,86 @@ template <class T> inline std::uint32_t lanes_not_below(Vec<T> v, T bar) {
 #endif
 }
 
-// sum[r][.] = sum_k a[k][r] * b[k][.], k ascending; a (K, kTileRows) and b (K, kTileColumns) are packed. The constant
-// loop bounds keep `sum` in registers.
+// The lanes of a and b in turn, of their first halves or (high) their second.
+template <class T, bool high, std::size_t... l>
+inline Vec<T> interleave(const Vec<T>& a, const Vec<T>& b, std::index_sequence<l...>) {
+    constexpr std::size_t lanes = sizeof...(l), first = high ? lanes / 2 : 0;
+#if defined(__clang__)
+    return __builtin_shufflevector(a, b, (first + l / 2 + l % 2 * lanes)...);
+#else
+    typedef std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t> At
+        __attribute__((vector_size(kVectorBytes)));
+    return __builtin_shuffle(a, b, At{(first + l / 2 + l % 2 * lanes)...});
+#endif
+}
+
+// v[i][j] and v[j][i] change places. A step rotates the bits of (i, j) by one; as many as i has bits exchange them.
+template <class T, int step = 1> inline void transpose(Vec<T> (&v)[kLanes<T>]) {
+    constexpr int lanes = kLanes<T>;
+    constexpr auto all = std::make_index_sequence<lanes>();
+    Vec<T> turned[lanes];
+    for (int i = 0; i < lanes / 2; ++i) {
+        turned[2 * i] = interleave<T, false>(v[i], v[i + lanes / 2], all);
+        turned[2 * i + 1] = interleave<T, true>(v[i], v[i + lanes / 2], all);
+    }
+    std::memcpy(v, turned, sizeof v);
+    if constexpr (2 * step < lanes) transpose<T, 2 * step>(v);
+}
+
+// sum[r][.] = sum_k a[k][r] * b[k][.], k ascending; a (K, rows) and b (K, kTileColumns) are packed, rows is kTileRows
+// or kLowTileRows. The constant loop bounds keep the sums in registers.
 template <class T> struct RegisterTile {
     Vec<T> sum[kTileRows][2];
 
-    void multiply(const T* __restrict a, const T* __restrict b, Index K) {
-        Vec<T> s[kTileRows][2] = {};
-        for (Index k = 0; k < K; ++k, a += kTileRows, b += kTileColumns<T>) {
-            const Vec<T> b0 = load(b), b1 = load(b + kLanes<T>);
-            for (int r = 0; r < kTileRows; ++r) {
-                s[r][0] += a[r] * b0;
-                s[r][1] += a[r] * b1;
-            }
+    // Where a last panel has few columns, only so many are multiplied: a vector of them, or a part of one.
+    void multiply(const T* a, const T* b, Index K, Index columns = kTileColumns<T>, Index rows = kTileRows) {
+        if (rows == kTileRows)
+            multiply_columns<kTileRows>(a, b, K, columns);
+        else
+            multiply_columns<kLowTileRows>(a, b, K, columns);
+    }
+
+  private:
+    typedef T Short __attribute__((vector_size(16)));
+
+    template <int rows> void multiply_columns(const T* a, const T* b, Index K, Index columns) {
+        if (columns > kLanes<T>)
+            multiply_as<rows, 2>(a, b, K);
+        else if (columns > static_cast<Index>(sizeof(Short) / sizeof(T)))
+            multiply_as<rows, 1>(a, b, K);
+        else
+            multiply_short<rows>(a, b, K);
+    }
+
+    template <int rows, int vectors> void multiply_as(const T* __restrict a, const T* __restrict b, Index K) {
+        Vec<T> s[rows][2] = {};
+        for (Index k = 0; k < K; ++k, a += rows, b += kTileColumns<T>) {
+            Vec<T> x[vectors];
+            for (int h = 0; h < vectors; ++h) x[h] = load(b + h * kLanes<T>);
+            for (int r = 0; r < rows; ++r)
+                for (int h = 0; h < vectors; ++h) s[r][h] += a[r] * x[h];
         }
         std::memcpy(sum, s, sizeof s);
     }
 
-    // The first half of the columns: half the work where a last panel has no more.
-    void multiply_half(const T* __restrict a, const T* __restrict b, Index K) {
-        Vec<T> s[kTileRows] = {};
-        for (Index k = 0; k < K; ++k, a += kTileRows, b += kTileColumns<T>) {
-            const Vec<T> b0 = load(b);
-            for (int r = 0; r < kTileRows; ++r) s[r] += a[r] * b0;
+    template <int rows> void multiply_short(const T* __restrict a, const T* __restrict b, Index K) {
+        Short s[rows] = {};
+        for (Index k = 0; k < K; ++k, a += rows, b += kTileColumns<T>) {
+            Short x;
+            std::memcpy(&x, b, sizeof x);
+            for (int r = 0; r < rows; ++r) s[r] += a[r] * x;
         }
-        for (int r = 0; r < kTileRows; ++r) sum[r][0] = s[r], sum[r][1] = Vec<T>{};
-    }
-
-    void multiply(const T* a, const T* b, Index K, Index columns) {
-        columns <= kLanes<T> ? multiply_half(a, b, K) : multiply(a, b, K);
+        for (int r = 0; r < rows; ++r) {
+            sum[r][0] = sum[r][1] = Vec<T>{};
+            std::memcpy(&sum[r][0], &s[r], sizeof(Short));
+        }
     }
 };
+
+// The rows of the tiles that serve `rows` rows of a product with the fewest rows of nothing.
+inline Index tile_rows(Index rows) {
+    const auto padded = [=](Index height) { return (rows + height - 1) / height * height; };
+    return padded(kLowTileRows) < padded(kTileRows) ? kLowTileRows : kTileRows;
+}
 
 }  // namespace pyrec::cpu
