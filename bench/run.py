@@ -20,6 +20,8 @@ BENCHES = (
     "bench_topk",
     "bench_metrics",
     "bench_losses",
+    "bench_activations",
+    "bench_cin",
     "bench_optim",
     "bench_gru4rec",
     "bench_recurrent",

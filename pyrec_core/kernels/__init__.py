@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import (
         activations,
+        cin,
         cooccurrence,
         gram,
         interaction,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "activations",
+    "cin",
     "cooccurrence",
     "gram",
     "interaction",

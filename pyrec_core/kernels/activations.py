@@ -75,9 +75,14 @@ def activation_forward(
 
 
 def activation_backward(
-    d_y: Array, y: Array, name: str, *, alpha: float | None = None, overwrite: bool = False,
+    d_y: Array,
+    y: Array,
+    name: str,
+    *,
+    alpha: float | None = None,
+    overwrite: bool = False,
     n_threads: int | None = None,
-) -> NDArray[Any]:  # fmt: skip
+) -> NDArray[Any]:
     """Return ``d_y * f'(x)`` from ``y = f(x)``.
 
     Parameters
@@ -85,7 +90,7 @@ def activation_backward(
     d_y : float32 or float64 array of any shape
         Gradient of ``y``.
     y : array of the same shape and dtype
-        What `activation_forward` returned; every f here that has no inverse has a slope that ``y`` tells.
+        What `activation_forward` returned: it tells the slope.
     name, alpha, n_threads
         As in `activation_forward`. The slope at 0 is that of the side below: 0 for "relu".
     overwrite : bool
@@ -98,9 +103,7 @@ def activation_backward(
     alpha = _alpha(name, alpha)
     d_x, d_y = result_of("d_y", d_y, overwrite, None)
     y = check_like("y", y, d_y.shape, d_y.dtype)
-    cpu().activation_backward(
-        check_threads(n_threads), d_x.reshape(-1), d_y.reshape(-1), y.reshape(-1), name, alpha
-    )  # fmt: skip
+    cpu().activation_backward(check_threads(n_threads), d_x.reshape(-1), d_y.reshape(-1), y.reshape(-1), name, alpha)
     return d_x
 
 
@@ -117,9 +120,7 @@ def _row_forward(kind: str, x: Array, overwrite: bool, n_threads: int | None) ->
     return y
 
 
-def _row_backward(
-    kind: str, d_y: Array, name: str, of: Array, overwrite: bool, n_threads: int | None
-) -> NDArray[Any]:  # fmt: skip
+def _row_backward(kind: str, d_y: Array, name: str, of: Array, overwrite: bool, n_threads: int | None) -> NDArray[Any]:
     d_x, d_y = result_of("d_y", d_y, overwrite, None)
     shape = _rows("d_y", d_y)
     of = check_like(name, of, d_y.shape, d_y.dtype)
@@ -171,7 +172,7 @@ def log_softmax_forward(x: Array, *, overwrite: bool = False, n_threads: int | N
 
 def log_softmax_backward(
     d_y: Array, y: Array, *, overwrite: bool = False, n_threads: int | None = None
-) -> NDArray[Any]:  # fmt: skip
+) -> NDArray[Any]:
     """Gradient of `log_softmax_forward`: ``d_y - exp(y) * sum(d_y)``. Parameters are those of `softmax_backward`."""
     return _row_backward("log_softmax", d_y, "y", y, overwrite, n_threads)
 
@@ -187,7 +188,7 @@ def l2_normalize_forward(x: Array, *, overwrite: bool = False, n_threads: int | 
 
 def l2_normalize_backward(
     d_y: Array, x: Array, *, overwrite: bool = False, n_threads: int | None = None
-) -> NDArray[Any]:  # fmt: skip
+) -> NDArray[Any]:
     """Gradient of `l2_normalize_forward`, ``(d_y - y (y . d_y)) / |x|``, from its input ``x``."""
     return _row_backward("l2_normalize", d_y, "x", x, overwrite, n_threads)
 
@@ -227,7 +228,7 @@ def dropout(
     >>> import numpy as np
     >>> from pyrec_core.kernels.activations import dropout
     >>> dropout(np.ones(8), 0.5, seed=1)
-    array([0., 0., 0., 0., 2., 2., 2., 2.])
+    array([2., 0., 0., 0., 0., 2., 0., 0.])
     """
     rate = check_float("rate", rate, low=0.0)
     if rate >= 1.0:

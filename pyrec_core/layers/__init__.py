@@ -2,10 +2,11 @@
 
 ``y, backprop = layer.forward(x, train=True)``, then ``d_x = backprop(d_y)`` with the gradient of the loss, which adds
 the gradients of the parameters to them; then a step of `pyrec_core.optim` on ``layer.params()``. There is no graph
-and no tape: what a layer needs for the way back, `forward` leaves in ``backprop``. Layers of one network take their
-random numbers from one `pyrec_core._random.Source`.
+and no tape: what a layer needs for the way back, `Layer.forward` leaves in ``backprop``. Layers of one network take
+their random numbers from one `Source`.
 """
 
+from .._random import Source
 from ._base import Layer
 from ._init import glorot_uniform, he_normal, lecun_normal, normal
 from .activation import ACTIVATIONS, Activation
@@ -29,6 +30,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Layer",
+    "Source",
     "glorot_uniform",
     "he_normal",
     "lecun_normal",

@@ -27,8 +27,7 @@ class Chain(_Combined):
     Examples
     --------
     >>> import numpy as np
-    >>> from pyrec_core._random import Source
-    >>> from pyrec_core.layers import Chain, Dense
+    >>> from pyrec_core.layers import Chain, Dense, Source
     >>> source = Source(0)
     >>> net = Chain(Dense(3, 5, source), Dense(5, 2, source))
     >>> net(np.ones((4, 3), np.float32)).shape

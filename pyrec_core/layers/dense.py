@@ -37,8 +37,7 @@ class Dense(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> from pyrec_core._random import Source
-    >>> from pyrec_core.layers import Dense
+    >>> from pyrec_core.layers import Dense, Source
     >>> layer = Dense(2, 3, Source(0))
     >>> y, backprop = layer.forward(np.ones((5, 2), np.float32), train=True)
     >>> d_x = backprop(np.ones_like(y))

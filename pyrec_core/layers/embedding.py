@@ -33,8 +33,7 @@ class Embedding(Layer):
 
     Examples
     --------
-    >>> from pyrec_core._random import Source
-    >>> from pyrec_core.layers import Embedding
+    >>> from pyrec_core.layers import Embedding, Source
     >>> items = Embedding(100, 8, Source(0))
     >>> items([[3, 4, 3]]).shape
     (1, 3, 8)

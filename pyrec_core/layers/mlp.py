@@ -41,8 +41,7 @@ def mlp(
 
     Examples
     --------
-    >>> from pyrec_core._random import Source
-    >>> from pyrec_core.layers import mlp
+    >>> from pyrec_core.layers import Source, mlp
     >>> net = mlp(10, (32, 16), Source(0), dropout=0.5)
     >>> [p.value.shape for p in net.params()]
     [(10, 32), (32,), (32, 16), (16,)]

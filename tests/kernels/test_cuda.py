@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from helpers import cases
 
-from pyrec_core.kernels.interaction import bi_interaction_backward, bi_interaction_forward
+from pyrec_core.kernels.interaction import (
+    bi_interaction_backward,
+    bi_interaction_forward,
+    fm_backward,
+    fm_forward,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,6 +43,15 @@ def test_bi_interaction_equals_cpu(cupy, native, dtype, shape, seed):
     emb, d_out = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[::2]).astype(dtype)
     check_equals_cpu(cupy, bi_interaction_forward, emb)
     check_equals_cpu(cupy, bi_interaction_backward, d_out, emb)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@cases(ndim=3)
+def test_fm_equals_cpu(cupy, native, dtype, shape, seed):
+    rng = np.random.default_rng(seed)
+    emb, d_out = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[0]).astype(dtype)
+    check_equals_cpu(cupy, fm_forward, emb)
+    check_equals_cpu(cupy, fm_backward, d_out, emb)
 
 
 def test_large_arrays_and_other_streams(cupy, native):

@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 from helpers import cases, same_bits
 
-from pyrec_core.kernels.interaction import bi_interaction_backward, bi_interaction_forward
+from pyrec_core.kernels.interaction import (
+    bi_interaction_backward,
+    bi_interaction_forward,
+    fm_backward,
+    fm_forward,
+)
 
 ROOT = Path(__file__).parents[2]
 STREAMS = ("natural", "reversed")
@@ -51,6 +56,15 @@ def test_bi_interaction_equals_cpu(simt, dtype, shape, seed):
     emb, d_out = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[::2]).astype(dtype)
     check_equals_cpu(simt, bi_interaction_forward, emb)
     check_equals_cpu(simt, bi_interaction_backward, d_out, emb)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@cases(ndim=3)
+def test_fm_equals_cpu(simt, dtype, shape, seed):
+    rng = np.random.default_rng(seed)
+    emb, d_out = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[0]).astype(dtype)
+    check_equals_cpu(simt, fm_forward, emb)
+    check_equals_cpu(simt, fm_backward, d_out, emb)
 
 
 class Described:

@@ -6,9 +6,8 @@ from helpers import same_bits
 from scipy import stats
 
 from pyrec_core._backend import use_threads
-from pyrec_core._random import Source
 from pyrec_core.kernels.random import uniform
-from pyrec_core.layers import _init, glorot_uniform, he_normal, lecun_normal, normal
+from pyrec_core.layers import Source, _init, glorot_uniform, he_normal, lecun_normal, normal
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 

@@ -9,7 +9,6 @@ from helpers import check_network, same_bits
 
 import pyrec_core
 from pyrec_core._backend import use_threads
-from pyrec_core._random import Source
 from pyrec_core.kernels.losses import binary_cross_entropy
 from pyrec_core.layers import (
     ACTIVATIONS,
@@ -21,6 +20,7 @@ from pyrec_core.layers import (
     Dropout,
     Embedding,
     Layer,
+    Source,
     mlp,
 )
 from pyrec_core.optim import SGD, Adam, Param
@@ -220,6 +220,19 @@ def test_a_state_that_does_not_fit_changes_nothing():
     with pytest.raises(TypeError, match=r"0.n must be int64, got float64"):
         net.load_state({"0.mean": np.ones(3), "0.n": np.ones(())})
     assert all(same_bits(a, b) for a, b in zip(net.state().values(), good.values(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("activation", "init"),
+    [("relu", "he"), ("elu", "he"), ("selu", "lecun"), ("tanh", "glorot"), ("sigmoid", "glorot")],
+)
+def test_mlp_starts_as_its_activation_wants(activation, init):
+    net, source = mlp(3, (5, 2), Source(1), activation=activation, dropout=0.1), Source(1)
+    assert [type(layer) for layer in net.layers] == [Dense, Activation, Dropout] * 2
+    wanted = [Dense(3, 5, source, init=init), Dense(5, 2, source, init=init)]
+    assert all(same_bits(a.w.value, b.w.value) for a, b in zip(net.layers[::3], wanted, strict=True))
+    assert [layer.name for layer in net.layers[1::3]] == [activation] * 2
+    assert len(mlp(3, (5, 2), Source(1)).layers) == 4  # no dropout
 
 
 def test_descriptions():

@@ -2,6 +2,7 @@
 
 #include "activations.hpp"
 #include "array.hpp"
+#include "choice.hpp"
 
 namespace pyrec {
 namespace {
@@ -9,19 +10,13 @@ namespace {
 using PYREC_BACKEND::Activation;
 using PYREC_BACKEND::RowActivation;
 
-// The place of a name among those that there are.
-template <class E> E choice(const std::string& name, std::initializer_list<const char*> names) {
-    const auto at = std::find(names.begin(), names.end(), name);
-    if (at == names.end()) throw py::value_error("no such activation: " + name);
-    return static_cast<E>(at - names.begin());
-}
-
 Activation activation(const std::string& name) {
-    return choice<Activation>(name, {"identity", "sigmoid", "tanh", "relu", "leaky", "elu", "selu", "softplus"});
+    return choice<Activation>("activation", name,
+                              {"identity", "sigmoid", "tanh", "relu", "leaky", "elu", "selu", "softplus"});
 }
 
 RowActivation row_activation(const std::string& name) {
-    return choice<RowActivation>(name, {"softmax", "log_softmax", "l2_normalize"});
+    return choice<RowActivation>("activation", name, {"softmax", "log_softmax", "l2_normalize"});
 }
 
 template <class T>

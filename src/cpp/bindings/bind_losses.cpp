@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "array.hpp"
+#include "choice.hpp"
 #include "losses.hpp"
 
 namespace pyrec {
@@ -16,13 +17,6 @@ template <class T> const T* pointer(const char* name, const std::optional<In<T>>
     return a->data;
 }
 
-// The name of a choice, as its place among those that there are.
-template <class E> E choice(const std::string& name, std::initializer_list<const char*> names) {
-    const auto at = std::find(names.begin(), names.end(), name);
-    if (at == names.end()) throw py::value_error("no such loss: " + name);
-    return static_cast<E>(at - names.begin());
-}
-
 // Of a loss of sampled scores: its name, divisor, log_q, label smoothing, whether to sum, reg, whether it is plain,
 // elu.
 template <class T>
@@ -32,7 +26,8 @@ template <class T> Sampled<T> sampled(const Options<T>& options, Index M, Index 
     const auto& [loss, divisor, log_q, smoothing, sum, reg, plain_reg, elu] = options;
     require(M <= N && (M == 0 || loss == "cross-entropy" || N >= 2), "scores must be (M, N) with M <= N, 2 <= N");
     require(divisor > 0.0, "divisor must be positive");
-    const auto kind = choice<PYREC_BACKEND::SampledLoss>(loss, {"cross-entropy", "bpr", "top1", "top1-max", "bpr-max"});
+    const auto kind =
+        choice<PYREC_BACKEND::SampledLoss>("loss", loss, {"cross-entropy", "bpr", "top1", "top1-max", "bpr-max"});
     return {kind, divisor, pointer("log_q", log_q, N), smoothing, sum, reg, plain_reg, elu, item_ids};
 }
 
@@ -91,7 +86,7 @@ double pointwise_of(const Exec& ex, Out<T> d_y, In<T> y, In<T> t, const std::opt
     require_shape("targets", t, {n});
     require_shape("d_predictions", d_y, {n});
     const T* w = pointer("weight", weight, n);
-    const auto kind = choice<PYREC_BACKEND::Pointwise>(loss, {"squared", "logistic", "huber"});
+    const auto kind = choice<PYREC_BACKEND::Pointwise>("loss", loss, {"squared", "logistic", "huber"});
     py::gil_scoped_release nogil;
     return PYREC_BACKEND::pointwise_loss(ex, d_y.data, y.data, t.data, w, n, kind, delta, divisor);
 }
@@ -104,7 +99,7 @@ double pairwise_of(const Exec& ex, Out<T> d_pos, Out<T> d_neg, In<T> pos, In<T> 
     require_shape("d_pos", d_pos, {n});
     require_shape("d_neg", d_neg, {n});
     const T* w = pointer("weight", weight, n);
-    const auto kind = choice<PYREC_BACKEND::Pairwise>(loss, {"bpr", "hinge"});
+    const auto kind = choice<PYREC_BACKEND::Pairwise>("loss", loss, {"bpr", "hinge"});
     py::gil_scoped_release nogil;
     return PYREC_BACKEND::pairwise_loss(ex, d_pos.data, d_neg.data, pos.data, neg.data, w, n, kind, margin, divisor);
 }

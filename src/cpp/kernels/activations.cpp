@@ -99,7 +99,10 @@ template <class T> void activation_forward(const Exec& ex, T* y, const T* x, Ind
         case Activation::relu:
             return map(ex, y, n, [=](Index i) { return x[i] <= T(0) ? T(0) : x[i]; });
         case Activation::leaky:
-            return map(ex, y, n, [=, a = static_cast<T>(alpha)](Index i) { return x[i] > T(0) ? x[i] : a * x[i]; });
+            return map(ex, y, n, [=, a = static_cast<T>(alpha)](Index i) {
+                const T v = x[i], low = a * v;
+                return v > T(0) ? v : low;
+            });
         case Activation::elu:
             return elu_forward(ex, y, x, n, 1.0, alpha);
         case Activation::selu:
@@ -119,10 +122,15 @@ void activation_backward(const Exec& ex, T* d_x, const T* d_y, const T* y, Index
         case Activation::tanh:
             return map(ex, d_x, n, [=](Index i) { return d_y[i] * (T(1) - y[i] * y[i]); });
         case Activation::relu:
-            return map(ex, d_x, n, [=](Index i) { return y[i] <= T(0) ? T(0) : d_y[i]; });
+            return map(ex, d_x, n, [=](Index i) {
+                const T d = d_y[i];
+                return y[i] <= T(0) ? T(0) : d;
+            });
         case Activation::leaky:
-            return map(ex, d_x, n,
-                       [=, a = static_cast<T>(alpha)](Index i) { return y[i] > T(0) ? d_y[i] : a * d_y[i]; });
+            return map(ex, d_x, n, [=, a = static_cast<T>(alpha)](Index i) {
+                const T d = d_y[i], low = a * d;
+                return y[i] > T(0) ? d : low;
+            });
         case Activation::elu:
             return elu_backward(ex, d_x, d_y, y, n, 1.0, alpha);
         case Activation::selu:
@@ -162,11 +170,24 @@ void row_backward(const Exec& ex, T* d_x, const T* d_y, const T* of, Index B, In
 
 template <class T>
 void dropout(const Exec& ex, T* y, const T* x, Index n, double rate, const Stream& stream, std::uint64_t first) {
-    const auto threshold = static_cast<std::uint64_t>(std::ceil(rate * 0x1p24));
+    const auto threshold = static_cast<std::uint32_t>(std::ceil(rate * 0x1p24));
     const T scale = static_cast<T>(1.0 / (1.0 - rate));
+    const auto one = [=](Index i, std::uint32_t high_bits) {
+        const T kept = scale * x[i];  // read in any case: a choice, not a branch that is wrong half the time
+        y[i] = high_bits >> 8 >= threshold ? kept : T(0);
+    };
+    const auto alone = [=](Index i) { one(i, random_bits(stream, first + static_cast<std::uint64_t>(i)) >> 32); };
     parallel_ranges(ex, n, 16384, [=](Index begin, Index end) {
-        for_random_bits(stream, first, begin, end,
-                        [=](Index i, std::uint64_t bits) { y[i] = bits >> 40 >= threshold ? scale * x[i] : T(0); });
+        if ((first + static_cast<std::uint64_t>(begin)) % 2) alone(begin++);  // the second half of its words
+        const Index pairs = (end - begin) / 2;
+        const std::uint64_t example = (first + static_cast<std::uint64_t>(begin)) / 2;
+#pragma omp simd
+        for (Index p = 0; p < pairs; ++p) {
+            const Words w = random_words(stream, example + static_cast<std::uint64_t>(p), 0);
+            one(begin + 2 * p, w.word[1]);
+            one(begin + 2 * p + 1, w.word[3]);
+        }
+        if (begin + 2 * pairs < end) alone(end - 1);
     });
 }
 
