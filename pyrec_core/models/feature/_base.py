@@ -214,11 +214,12 @@ class FeatureModel(Trained, ABC):
         truth = as_array("y", y) if y is not None else None
         if truth is None or truth.shape != predicted.shape:
             raise ValueError(f"y must have shape {predicted.shape}, got {None if truth is None else truth.shape}")
+        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
         if hasattr(self, "classes_"):
-            return float(np.average(truth == predicted, weights=sample_weight))
-        mean = np.average(truth, weights=sample_weight)
-        rest = np.average((truth - predicted) ** 2, weights=sample_weight)
-        spread = np.average((truth - mean) ** 2, weights=sample_weight)
+            return float(np.average(truth == predicted, weights=weights))
+        mean = np.average(truth, weights=weights)
+        rest = np.average((truth - predicted) ** 2, weights=weights)
+        spread = np.average((truth - mean) ** 2, weights=weights)
         return float(1.0 - rest / spread) if spread > 0 else float(rest == 0.0)
 
     @abstractmethod

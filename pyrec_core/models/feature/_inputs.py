@@ -54,7 +54,7 @@ def kind_of(X: Any) -> str:
     if hasattr(type(X), "columns") and not sp.issparse(X):  # of pandas, Polars and Arrow alike
         raise TypeError(
             f"X must be ids, numbers or Features, got a {type(X).__module__.partition('.')[0]} {type(X).__name__}: "
-            "make Features.from_frame(df, fields=..., numeric=..., target=...) of a table, or put a FeatureEncoder before"
+            "make Features.from_frame(df, fields=..., numeric=..., target=...) of a table"
         )
     if sp.issparse(X):
         return "numbers"

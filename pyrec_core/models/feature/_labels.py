@@ -55,7 +55,7 @@ def _column(given: NDArray[Any]) -> NDArray[Any]:
     try:
         from sklearn.exceptions import DataConversionWarning as Kind
     except ImportError:
-        from ..._errors import PyrecWarning as Kind  # type: ignore[assignment]
+        from ..._errors import PyrecWarning as Kind
     warnings.warn(text, Kind, stacklevel=4)
     flat: NDArray[Any] = given[:, 0]
     return flat

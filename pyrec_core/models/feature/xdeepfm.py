@@ -51,8 +51,8 @@ class XDeepFM(FeatureModel):
     >>> from pyrec_core import XDeepFM
     >>> X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 50)
     >>> y = X[:, 0] ^ X[:, 1]
-    >>> model = XDeepFM(embedding_dim=4, maps=(4,), hidden=(8,), n_epochs=60, batch_size=20, learning_rate=0.05, random_state=0)
-    >>> model.fit(X, y).predict(X[:4])
+    >>> model = XDeepFM(embedding_dim=4, maps=(4,), hidden=(8,), n_epochs=60, batch_size=20, random_state=0)
+    >>> model.set_params(learning_rate=0.05).fit(X, y).predict(X[:4])
     array([0, 1, 1, 0])
     """
 
