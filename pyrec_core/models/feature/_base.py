@@ -26,6 +26,25 @@ from ._labels import check_labels, labels_of
 _ROWS_AT_ONCE = 8192
 
 
+class _only_for:
+    """A method that only models with one loss have: for the others it does not exist, as scikit-learn wants it."""
+
+    def __init__(self, loss: str) -> None:
+        self.loss = loss
+
+    def __call__(self, method: Any) -> Any:
+        self.method = method
+        self.__doc__ = method.__doc__
+        return self
+
+    def __get__(self, model: Any, owner: Any) -> Any:
+        if model is None:
+            return self.method
+        if model.loss != self.loss:
+            raise AttributeError(f"{self.method.__name__} needs loss={self.loss!r}, got {model.loss!r}")
+        return self.method.__get__(model, owner)
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class FeatureModel(Trained, ABC):
     """Base of the feature models: a leaf adds ``_build``, which makes its network.
@@ -176,14 +195,14 @@ class FeatureModel(Trained, ABC):
         self._set_trained(network, source, {**state, **learned})
         return self
 
+    @_only_for("logistic")
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the logits of a classifier (n,): positive where the second label is the likelier one."""
-        self._require("logistic", "decision_function")
         return self._outputs(X)
 
+    @_only_for("logistic")
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each of the two labels (n, 2), in the order of ``classes_``."""
-        self._require("logistic", "predict_proba")
         p = activation_forward(self._outputs(X), "sigmoid", n_threads=self.n_threads)
         return np.stack([1.0 - p, p], axis=1)
 
@@ -239,7 +258,7 @@ class FeatureModel(Trained, ABC):
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         self.check_fitted()
         self._check_parameters()
-        fields = encode(X, self._layout(), self.seen_, self.handle_unknown)
+        fields = encode(X, self._layout(), self.seen_, self.handle_unknown, type(self).__name__)
         network, _ = self._network()
         return _run(network, fields, self.n_threads)
 
@@ -272,10 +291,6 @@ class FeatureModel(Trained, ABC):
     def _optimizer(self) -> Optimizer:
         return with_l2(super()._optimizer(), self.l2)
 
-    def _require(self, loss: str, verb: str) -> None:
-        if self.loss != loss:
-            raise AttributeError(f"{verb} needs loss={loss!r}, got {self.loss!r}")
-
     def _check_parameters(self) -> None:
         self._check_trained()
         check_choice("loss", self.loss, ("logistic", "squared"))
@@ -295,7 +310,6 @@ class FeatureModel(Trained, ABC):
             tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags(multi_class=False)
         else:
             tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
-        tags.input_tags.positive_only = True  # of integers, which are ids
         return tags
 
 

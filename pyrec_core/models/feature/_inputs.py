@@ -51,14 +51,15 @@ def kind_of(X: Any) -> str:
     """Say which of the three kinds of input ``X`` is."""
     if isinstance(X, Features):
         return "features"
-    if hasattr(type(X), "columns") and not sp.issparse(X):  # of pandas, Polars and Arrow alike
-        raise TypeError(
-            f"X must be ids, numbers or Features, got a {type(X).__module__.partition('.')[0]} {type(X).__name__}: "
-            "make Features.from_frame(df, fields=..., numeric=..., target=...) of a table"
-        )
     if sp.issparse(X):
         return "numbers"
-    return "ids" if as_array("X", X).dtype.kind in "iu" else "numbers"
+    dtype = as_array("X", X).dtype
+    if dtype.kind == "O" and hasattr(type(X), "columns"):  # of pandas, Polars and Arrow alike
+        raise TypeError(
+            "X must be ids, numbers or Features, got a data frame with other columns: make "
+            "Features.from_frame(df, fields=..., numeric=..., target=...) of it"
+        )
+    return "ids" if dtype.kind in "iu" else "numbers"
 
 
 def learn_layout(X: Any, field_sizes: Any = None) -> Layout:
@@ -80,7 +81,7 @@ def learn_layout(X: Any, field_sizes: Any = None) -> Layout:
     return Layout(kind, np.ones(rows.shape[1], np.int64), max(1, n_slots))
 
 
-def encode(X: Any, layout: Layout, seen: NDArray[np.bool_] | None, handle_unknown: str) -> Fields:
+def encode(X: Any, layout: Layout, seen: NDArray[np.bool_] | None, handle_unknown: str, model: str = "model") -> Fields:
     """Return examples in rows of the table.
 
     Parameters
@@ -90,17 +91,19 @@ def encode(X: Any, layout: Layout, seen: NDArray[np.bool_] | None, handle_unknow
     seen : bool (n_rows,), optional
         Which rows training data had; the others are unknown. None: all are seen, as in training itself.
     handle_unknown : {"row", "error"}
+    model : str
+        Its name, for messages.
     """
     kind = kind_of(X)
     if kind != layout.kind:
         names = {"ids": "integer ids", "numbers": "a matrix of numbers", "features": "Features"}
         raise TypeError(f"X must be {names[layout.kind]} as in training, got {names[kind]}")
     if kind == "numbers":
-        return _padded(X, layout)
+        return _padded(X, layout, model)
     ids, values = (_check_ids(X), None) if kind == "ids" else (X.ids, X.values)
     if ids.shape[1] != len(layout.sizes):
         raise ValueError(
-            f"X has {ids.shape[1]} features, but this model is expecting {len(layout.sizes)} features as input"
+            f"X has {ids.shape[1]} features, but {model} is expecting {len(layout.sizes)} features as input"
         )
     known = (ids >= 0) & (ids < layout.sizes)
     rows = np.where(known, ids + layout.offsets[:-1], layout.unknown)
@@ -144,14 +147,12 @@ def _refuse_empty(shape: tuple[int, ...]) -> None:
     raise ValueError(f"{rule} while a minimum of 1 is required.")
 
 
-def _padded(X: Any, layout: Layout) -> Fields:
+def _padded(X: Any, layout: Layout, model: str) -> Fields:
     """Return the elements of each row, filled up with the unknown row of the first field at a value of 0."""
     rows = _check_numbers(X)
     n, n_columns = rows.shape
     if n_columns != len(layout.sizes):
-        raise ValueError(
-            f"X has {n_columns} features, but this model is expecting {len(layout.sizes)} features as input"
-        )
+        raise ValueError(f"X has {n_columns} features, but {model} is expecting {len(layout.sizes)} features as input")
     lengths = np.diff(rows.indptr)
     if lengths.max(initial=0) > layout.n_slots:
         raise ValueError(
