@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
+    "AFM": ".models",
+    "DCN": ".models",
+    "FM": ".models",
+    "NFM": ".models",
+    "PNN": ".models",
+    "DeepFM": ".models",
+    "WideDeep": ".models",
+    "XDeepFM": ".models",
     "EASE": ".models",
     "SLIM": ".models",
     "AssociationRules": ".models",
@@ -49,10 +57,16 @@ _HOME = {
 }
 
 __all__ = [
+    "AFM",
+    "DCN",
     "EASE",
+    "FM",
+    "NFM",
+    "PNN",
     "SLIM",
     "AssociationRules",
     "ConvergenceWarning",
+    "DeepFM",
     "Features",
     "GRU4Rec",
     "Interactions",
@@ -64,6 +78,8 @@ __all__ = [
     "Popularity",
     "PyrecWarning",
     "Sessions",
+    "WideDeep",
+    "XDeepFM",
     "__version__",
     "datasets",
     "evaluate",

@@ -10,26 +10,46 @@ from .._random import Source
 from ._base import Layer
 from ._init import glorot_uniform, he_normal, lecun_normal, normal
 from .activation import ACTIVATIONS, Activation
+from .cin import CIN
 from .combine import Add, Chain, Concat
+from .cross import Cross
 from .dense import Dense
 from .dropout import Dropout
 from .embedding import Embedding
+from .fields import FieldEmbedding, Fields, FirstOrder
+from .interaction import AttentionPooling, BiInteraction, InnerProduct, OuterProduct, PairwiseSum
 from .mlp import mlp
+from .norm import BatchNorm, LayerNorm
 from .recurrent import GRU, LSTM, RNN
+from .shape import Flatten, RowSum
 
 __all__ = [
     "ACTIVATIONS",
+    "CIN",
     "GRU",
     "LSTM",
     "RNN",
     "Activation",
     "Add",
+    "AttentionPooling",
+    "BatchNorm",
+    "BiInteraction",
     "Chain",
     "Concat",
+    "Cross",
     "Dense",
     "Dropout",
     "Embedding",
+    "FieldEmbedding",
+    "Fields",
+    "FirstOrder",
+    "Flatten",
+    "InnerProduct",
     "Layer",
+    "LayerNorm",
+    "OuterProduct",
+    "PairwiseSum",
+    "RowSum",
     "Source",
     "glorot_uniform",
     "he_normal",

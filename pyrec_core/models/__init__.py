@@ -1,17 +1,27 @@
 """The models. A new one is one file and its line here."""
 
 from ._estimator import load
+from .feature import AFM, DCN, FM, NFM, PNN, DeepFM, LogisticRegression, WideDeep, XDeepFM
 from .interaction import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity
 from .sequence import GRU4Rec, MarkovChain
 
 __all__ = [
+    "AFM",
+    "DCN",
     "EASE",
+    "FM",
+    "NFM",
+    "PNN",
     "SLIM",
     "AssociationRules",
+    "DeepFM",
     "GRU4Rec",
     "ItemToItem",
+    "LogisticRegression",
     "MarginalizedDAE",
     "MarkovChain",
     "Popularity",
+    "WideDeep",
+    "XDeepFM",
     "load",
 ]

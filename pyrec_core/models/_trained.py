@@ -150,6 +150,11 @@ def _learned(network: Any, training: Training) -> dict[str, Any]:
     }
 
 
+def with_l2(optimizer: Optimizer, l2: float) -> Optimizer:
+    """Return the optimizer with this penalty; 0 leaves it as it is."""
+    return replace(optimizer, l2=check_float("l2", l2, low=0.0)) if l2 else optimizer
+
+
 def with_momentum(optimizer: Optimizer, momentum: float) -> Optimizer:
     """Return the optimizer with this momentum; 0 leaves it as it is."""
     check_float("momentum", momentum, low=0.0)

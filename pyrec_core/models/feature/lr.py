@@ -1,0 +1,45 @@
+"""Logistic regression: McMahan et al., KDD 2013, for its optimizer FTRL."""
+
+from dataclasses import dataclass
+
+from ..._random import Source
+from ...layers import Layer
+from ...optim import Optimizer
+from ._base import FeatureModel
+from ._inputs import Layout
+from ._parts import first_order
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class LogisticRegression(FeatureModel):
+    """Weights of the features, learned by gradient steps: the wide part of Wide & Deep.
+
+    Parameters
+    ----------
+    loss, l2, field_sizes, handle_unknown, n_epochs, batch_size, optimizer, learning_rate, early_stopping,
+    validation_fraction, callbacks, n_threads, random_state, verbose
+        As in all models of this door: see `FeatureModel`.
+
+    Attributes
+    ----------
+    weights_ : dict of str to array
+        All parameters of the network.
+    classes_ : array (2,)
+        The labels of a classifier.
+    field_sizes_ : int64 (n_fields,)
+    loss_curve_, validation_scores_ : float64 (n_epochs_,)
+    n_epochs_, n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrec_core.models.feature import LogisticRegression
+    >>> X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 50)
+    >>> LogisticRegression(n_epochs=20, random_state=0).fit(X, X[:, 1]).predict(X[:4])
+    array([0, 1, 0, 1])
+    """
+
+    optimizer: str | Optimizer = "ftrl"
+
+    def _build(self, layout: Layout, source: Source) -> Layer:
+        return first_order(layout)
