@@ -17,14 +17,22 @@ if TYPE_CHECKING:
     from ._sessions import Sessions
     from .evaluation import evaluate
     from .models import (
+        AFM,
+        DCN,
         EASE,
+        FM,
+        NFM,
+        PNN,
         SLIM,
         AssociationRules,
+        DeepFM,
         GRU4Rec,
         ItemToItem,
         MarginalizedDAE,
         MarkovChain,
         Popularity,
+        WideDeep,
+        XDeepFM,
         load,
     )
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import pyrec_core
@@ -38,6 +39,23 @@ def test_public_names_exist_and_have_docstrings():
 
 
 @pytest.mark.source
+def readme_sessions():
+    """What the examples on sessions take for granted."""
+    visit = np.repeat(np.arange(40), 3)
+    page = np.array(["tea", "milk", "bread"])[(np.arange(120) + visit) % 3]
+    clicks = pl.DataFrame({"visit": visit, "page": page, "at": np.arange(120)})
+    later = [["milk", "bread"], ["tea", "milk", "bread"]]
+    return {"clicks": clicks, "later": later, "sessions": ([0, 1, 2, 0, 1], [0, 3, 5]), "prefixes": [[0], [1, 2]]}
+
+
+def readme_examples():
+    """What the examples on features take for granted."""
+    ids = np.random.default_rng(0).integers(0, 4, (80, 3))
+    columns = {"user": ids[:, 0], "page": ids[:, 1], "device": ids[:, 2], "age": 20.0 + ids[:, 0]}
+    df = pl.DataFrame({**columns, "clicked": (ids[:, 0] + ids[:, 1]) % 2})
+    return {"df": df, "new": df.head(5), "ids": ids, "y": (ids[:, 0] + ids[:, 1]) % 2}
+
+
 def test_readme_examples(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = datasets.make_implicit(n_users=1500, n_items=200, random_state=0)
@@ -53,10 +71,13 @@ def test_readme_examples(tmp_path, monkeypatch):
         "in_stock": [1, 2, 3, 5, 8],
         "user_factors": rng.normal(size=(5, 8)),
         "item_factors": rng.normal(size=(200, 8)),
+        **readme_sessions(),
+        **readme_examples(),
     }
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 5
     for block in blocks:
+        names |= {"scores": rng.normal(size=(4, 9)), "test": [["tea", "milk"], ["bread", "tea", "milk"]]}
         exec(block.replace("data.matrix(min_value=4)", "data.matrix()"), names)  # generated data has no ratings
         names["items"] = np.arange(4)
     assert (tmp_path / "ease.model").exists()

@@ -1,4 +1,4 @@
-"""The conformance suite: what every model of the interaction door, or of the sequence door, promises, as small checks.
+"""The conformance suite: what every model of a door promises, as small checks.
 
 It is part of the package so that models written elsewhere can be tested by it too.
 """
@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from ..models.feature import FeatureModel
 from ..models.sequence import SequenceModel
-from . import _sequence
+from . import _feature, _sequence
 from ._fitting import (
     check_deterministic,
     check_fit,
@@ -54,7 +55,7 @@ def check_estimator(model: Any) -> None:
 
     Parameters
     ----------
-    model : interaction or sequence model
+    model : interaction, sequence or feature model
         An instance whose ``fit`` takes a moment; it is left as it is, the checks work on copies with its parameters.
 
     Raises
@@ -84,8 +85,14 @@ def estimator_checks(model: Any) -> Iterator[tuple[str, Callable[[], None]]]:
     >>> next(estimator_checks(Popularity()))[0]
     'check_parameters'
     """
-    for check in _sequence.CHECKS if isinstance(model, SequenceModel) else CHECKS:
+    for check in _checks_of(model):
         yield check.__name__, partial(_run, check, model)
+
+
+def _checks_of(model: Any) -> tuple[Check, ...]:
+    if isinstance(model, SequenceModel):
+        return _sequence.CHECKS
+    return _feature.CHECKS if isinstance(model, FeatureModel) else CHECKS
 
 
 def _run(check: Check, model: Any) -> None:

@@ -5,10 +5,12 @@ import pytest
 import scipy.sparse as sp
 from helpers import same_bits
 
-from pyrec_core import AFM, DCN, FM, NFM, PNN, DeepFM, Features, NotFittedError, WideDeep, XDeepFM, load
+from pyrec_core import AFM, DCN, FM, NFM, PNN, DeepFM, Features, NotFittedError, WideDeep, XDeepFM
 from pyrec_core.datasets import make_ctr
 from pyrec_core.metrics import global_auc
+from pyrec_core.models import feature
 from pyrec_core.models.feature import LogisticRegression
+from pyrec_core.testing import estimator_checks
 from pyrec_core.train import Callback, Checkpoint
 
 QUICK = {"n_epochs": 5, "batch_size": 32, "learning_rate": 0.05, "random_state": 0}
@@ -22,6 +24,23 @@ MODELS = [
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
 
 
+CHECKS = [
+    pytest.param(check, id=f"{type(model).__name__}-{name}")
+    for model in MODELS
+    for name, check in estimator_checks(model)
+]
+
+
+def test_every_model_is_listed():
+    models = {getattr(feature, name) for name in feature.__all__} - {feature.FeatureModel}
+    assert models == {type(model) for model in MODELS}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_model_conforms(check):
+    check()
+
+
 @pytest.fixture(scope="module")
 def examples():
     """Three fields; the first two decide together."""
@@ -31,22 +50,6 @@ def examples():
 
 def copy(model, **changes):
     return type(model)(**{**model.get_params(), **changes})
-
-
-@each_model
-def test_bits_do_not_depend_on_the_number_of_threads(model, examples):
-    one, two, three = (copy(model, n_threads=n).fit(*examples) for n in (1, 2, 3))
-    for name, weights in one.weights_.items():
-        assert same_bits(weights, two.weights_[name])
-        assert same_bits(weights, three.weights_[name])
-    assert same_bits(one.predict_proba(examples[0]), two.predict_proba(examples[0]))
-
-
-@each_model
-def test_a_saved_model_predicts_the_same(model, examples, tmp_path):
-    fitted = copy(model).fit(*examples)
-    fitted.save(tmp_path / "model")
-    assert same_bits(load(tmp_path / "model").predict_proba(examples[0]), fitted.predict_proba(examples[0]))
 
 
 @each_model

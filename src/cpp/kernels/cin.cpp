@@ -74,7 +74,7 @@ template <class T> RegisterTile<T> multiply(const T* a, const T* b, Index K, Ind
     constexpr int few = kTileRows / 3;
     RegisterTile<T> tile;
     if (columns <= kLanes<T>)
-        tile.multiply_half(a, b, K);
+        tile.multiply(a, b, K, columns);
     else if (rows <= few)
         multiply_rows<few>(tile, a, b, K);
     else if (rows <= 2 * few)
