@@ -267,6 +267,14 @@ def test_cin(bench, session, monkeypatch, function):
     assert all(r.get("status", "not installed") == "not installed" for r in rows)
 
 
+@pytest.mark.parametrize("function", ["pairs", "pairs_default_malloc", "bags"])
+def test_embedding(bench, session, function):
+    session, rows = session
+    getattr(bench("bench_embedding"), function)(session, "tiny")
+    assert rows[0]["ours"]
+    assert all(r.get("status", "not installed") == "not installed" for r in rows)
+
+
 def test_every_case_names_a_function(bench):
     run, harness = bench("run"), bench("_harness")
     for options in (harness.Options(quick=True, threads=(2,)), harness.Options(large=True, threads=(1, 2))):
