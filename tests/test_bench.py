@@ -267,6 +267,7 @@ def test_cin(bench, session, monkeypatch, function):
     assert all(r.get("status", "not installed") == "not installed" for r in rows)
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("function", ["pairs", "pairs_default_malloc", "bags"])
 def test_embedding(bench, session, function):
     session, rows = session

@@ -61,8 +61,10 @@ class Groups {
     Groups(const Exec& ex, const Id* ids, Index n) : keys_(n), start_(n + 1), count_(0) {
         Scratch<GroupKey> other(n);
         sort_keys(ex, keys_.data(), other.data(), ids, n);
-        for (Index i = 0; i < n; ++i)
-            if (i == 0 || id_of(keys_[i]) != id_of(keys_[i - 1])) start_[count_++] = i;
+        for (Index i = 0; i < n; ++i) {  // without a branch, which nobody could predict
+            start_[count_] = i;
+            count_ += i == 0 || id_of(keys_[i]) != id_of(keys_[i - 1]);
+        }
         start_[count_] = n;
     }
 
@@ -91,10 +93,9 @@ class Groups {
     Index count_;
 };
 
-// Asks for the cache lines of a row of d elements, which will be read, or also written.
+// Asks for a row of d elements, which will be read, or also written.
 template <bool written = false, class T> void fetch_row(const T* row, Index d) {
     for (Index c = 0; c < d; c += 64 / static_cast<Index>(sizeof(T))) __builtin_prefetch(row + c, written);
-    if (d) __builtin_prefetch(row + d - 1, written);  // a row may begin inside of a line
 }
 
 // Groups that one thread works on before it asks for more.

@@ -99,7 +99,7 @@ template <class T> Loop<T> loop_of(const Step& step, const States<T>& states) {
 
 template <class T> T* moved(T* p, Index by) { return p ? p + by : nullptr; }
 
-constexpr Index kAhead = 16;  // rows
+constexpr Index kAhead = 8;  // rows
 
 template <class T> void fetch(const T* w, const States<T>& states, Index at, Index d) {
     fetch_row<true>(w + at, d);
