@@ -22,6 +22,7 @@ BENCHES = (
     "bench_losses",
     "bench_activations",
     "bench_cin",
+    "bench_embedding",
     "bench_optim",
     "bench_gru4rec",
     "bench_recurrent",

@@ -15,8 +15,8 @@ from .combine import Add, Chain, Concat
 from .cross import Cross
 from .dense import Dense
 from .dropout import Dropout
-from .embedding import Embedding
-from .fields import FieldEmbedding, Fields, FirstOrder
+from .embedding import Bags, Embedding, EmbeddingBag
+from .fields import FieldEmbedding, FieldPairs, Fields, FirstOrder
 from .interaction import AttentionPooling, BiInteraction, InnerProduct, OuterProduct, PairwiseSum
 from .mlp import mlp
 from .norm import BatchNorm, LayerNorm
@@ -32,6 +32,7 @@ __all__ = [
     "Activation",
     "Add",
     "AttentionPooling",
+    "Bags",
     "BatchNorm",
     "BiInteraction",
     "Chain",
@@ -40,7 +41,9 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embedding",
+    "EmbeddingBag",
     "FieldEmbedding",
+    "FieldPairs",
     "Fields",
     "FirstOrder",
     "Flatten",

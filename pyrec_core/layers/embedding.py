@@ -1,12 +1,13 @@
-"""Rows of a table, looked up by id."""
+"""Rows of a table, looked up by id, one by one or in bags."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from .._random import Source
 from .._validation import check_choice, check_id_range, check_int, check_integers, check_like
+from ..kernels.embedding import MODES, bag_backward, bag_forward, gather
 from ..optim import Param
 from ._base import Backprop, Layer
 from ._init import glorot_uniform, normal
@@ -58,10 +59,64 @@ class Embedding(Layer):
     def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
         n, d = self.table.value.shape
         ids = check_id_range("x", check_integers("x", x), n, "row").astype(np.int32)
-        y = np.take(self.table.value, ids, axis=0, mode="clip")  # checked already
+        y = gather(self.table.value, ids)
 
         def backprop(d_y: Any) -> None:
             d_y = check_like("d_y", d_y, y.shape, y.dtype)
             self.table.add_rows(ids.reshape(-1), d_y.reshape(-1, d))
 
+        return y, backprop
+
+
+class Bags(NamedTuple):
+    """Lists of ids, one after the other, such as the values of a field of which an example may have several.
+
+    Attributes
+    ----------
+    ids : integers (n,)
+    offsets : integers (n_bags + 1,)
+        Where each bag begins; the last is ``n``.
+    weights : float32 or float64 array (n,), or None
+        What each row is multiplied by. None: all are 1.
+    """
+
+    ids: NDArray[np.integer]
+    offsets: NDArray[np.integer]
+    weights: NDArray[Any] | None = None
+
+
+class EmbeddingBag(Embedding):
+    """The sum or the mean of the vectors of each bag of ids: `Bags` -> (n_bags, d).
+
+    Parameters
+    ----------
+    n, d, source, init, std, dtype
+        As in `Embedding`.
+    mode : {"mean", "sum"}
+        "mean" divides by the number of ids in a bag, whatever their weights. A bag without ids gives 0.
+
+    Attributes
+    ----------
+    table : Param (n, d)
+
+    Examples
+    --------
+    >>> from pyrec_core.layers import Bags, EmbeddingBag, Source
+    >>> genres = EmbeddingBag(20, 8, Source(0))
+    >>> genres(Bags([4, 7, 19], [0, 2, 2, 3])).shape  # two ids, none, one
+    (3, 8)
+    """
+
+    def __init__(self, n: int, d: int, source: Source, *, mode: str = "mean", **options: Any) -> None:
+        self.mode = check_choice("mode", mode, MODES)
+        super().__init__(n, d, source, **options)
+
+    def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
+        if not isinstance(x, Bags):
+            raise TypeError(f"x must be Bags, got {type(x).__name__}")
+
+        def backprop(d_y: Any) -> None:
+            self.table.add_rows(*bag_backward(check_like("d_y", d_y, y.shape, y.dtype), *x, mode=self.mode))
+
+        y = bag_forward(self.table.value, *x, mode=self.mode)
         return y, backprop

@@ -6,7 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._random import Source
-from .._validation import check_float_dtype, check_id_range, check_ids, check_int, check_integers, check_like
+from .._validation import check_float_dtype, check_ids, check_int, check_like
+from ..kernels.embedding import (
+    bag_backward,
+    bag_forward,
+    gather,
+    gather_backward,
+    pooled_pairs_backward,
+    pooled_pairs_forward,
+)
 from ..kernels.linalg import column_sums
 from ..optim import Param
 from ._base import Backprop, Layer
@@ -40,15 +48,12 @@ class Fields(NamedTuple):
         return Fields(self.ids[rows], None if self.values is None else self.values[rows])
 
 
-def _checked(x: Any, n_rows: int, dtype: DTypeLike) -> tuple[NDArray[np.int32], NDArray[Any] | None]:
-    """Return the ids, all of them rows of the table, and the values, in the dtype of the parameters."""
+def _fields(x: Any) -> Fields:
     if not isinstance(x, Fields):
         raise TypeError(f"x must be Fields, got {type(x).__name__}")
-    ids = check_integers("ids", x.ids)
-    if ids.ndim != 2:
-        raise ValueError(f"ids must be 2-D, got shape {ids.shape}")
-    ids = np.ascontiguousarray(check_id_range("ids", ids, n_rows, "row"), np.int32)
-    return ids, None if x.values is None else check_like("values", x.values, ids.shape, dtype)
+    if np.ndim(x.ids) != 2:
+        raise ValueError(f"ids must be 2-D, got shape {np.shape(x.ids)}")
+    return x
 
 
 class FieldEmbedding(Layer):
@@ -98,17 +103,43 @@ class FieldEmbedding(Layer):
         self.table = Param(table)
 
     def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
-        n_rows, d = self.table.value.shape
-        ids, values = _checked(x, n_rows, self.table.value.dtype)
-        y = np.take(self.table.value, ids, axis=0, mode="clip")  # checked already
-        if values is not None:
-            y *= values[:, :, None]
+        ids, values = _fields(x)
+        y = gather(self.table.value, ids, values)
 
         def backprop(d_y: Any) -> None:
             d_y = check_like("d_y", d_y, y.shape, y.dtype)
-            if values is not None:
-                d_y = d_y * values[:, :, None]
-            self.table.add_rows(ids.reshape(-1), d_y.reshape(-1, d))
+            if values is None:
+                self.table.add_rows(np.reshape(ids, -1), d_y.reshape(-1, y.shape[2]))
+            else:
+                self.table.add_rows(*gather_backward(d_y, ids, values))
+
+        return y, backprop
+
+
+class FieldPairs(FieldEmbedding):
+    """The sum of the element-wise products of the embeddings of all pairs of fields: `Fields` (B, m) -> (B, d).
+
+    It is `FieldEmbedding` and then `BiInteraction`, without their vectors in memory. Parameters and attributes are
+    those of `FieldEmbedding`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrec_core.layers import BiInteraction, Chain, FieldEmbedding, FieldPairs, Fields, Source
+    >>> x = Fields(np.array([[0, 4, 5], [1, 3, 5]]), None)
+    >>> one, other = FieldPairs(6, 2, Source(0)), Chain(FieldEmbedding(6, 2, Source(0)), BiInteraction())
+    >>> np.allclose(one(x), other(x))
+    True
+    """
+
+    def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
+        ids, values = _fields(x)
+        table = self.table.value
+        y, totals = pooled_pairs_forward(table, ids, values)
+
+        def backprop(d_y: Any) -> None:
+            d_y = check_like("d_y", d_y, y.shape, y.dtype)
+            self.table.add_rows(*pooled_pairs_backward(d_y, totals, table, ids, values))
 
         return y, backprop
 
@@ -145,17 +176,17 @@ class FirstOrder(Layer):
         self.b = Param(np.zeros(1, dtype))
 
     def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
-        ids, values = _checked(x, len(self.w.value), self.w.value.dtype)
-        weights = np.take(self.w.value, ids, mode="clip")  # checked already
+        ids, values = _fields(x)
+        n, m = np.shape(ids)
+        ids, offsets = np.reshape(ids, -1), np.arange(n + 1) * m
         if values is not None:
-            weights *= values
-        y = weights.sum(axis=1, keepdims=True)
-        y += self.b.value
+            values = check_like("values", values, (n, m), self.w.value.dtype).reshape(-1)
+        y = bag_forward(self.w.value[:, None], ids, offsets, values) + self.b.value
 
         def backprop(d_y: Any) -> None:
             d_y = check_like("d_y", d_y, y.shape, y.dtype)
-            rows = np.broadcast_to(d_y, ids.shape) if values is None else d_y * values
-            self.w.add_rows(ids.reshape(-1), rows.reshape(-1))
+            rows, d_rows = bag_backward(d_y, ids, offsets, values)
+            self.w.add_rows(rows, d_rows[:, 0])
             self.b.add_grad(column_sums(d_y))
 
         return y, backprop

@@ -3,10 +3,16 @@
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from .._validation import check_float, check_float_dtype, check_int, check_like
-from ..kernels.linalg import column_sums
+from ..kernels.norm import (
+    batch_norm_backward,
+    batch_norm_forward,
+    column_moments,
+    layer_norm_backward,
+    layer_norm_forward,
+)
 from ..optim import Param
 from ._base import Backprop, Layer, check_input
 
@@ -56,27 +62,26 @@ class BatchNorm(Layer):
         gamma, beta = self.gamma.value, self.beta.value
         x = check_input(x, len(gamma), gamma.dtype)
         rows = x.reshape(-1, len(gamma))
-        mean, var = self.mean, self.var
-        if train:
-            if len(rows) < 2:
-                raise ValueError(f"x must have at least two rows in training, got shape {x.shape}")
-            mean = column_sums(rows) / len(rows)
-            var = column_sums((rows - mean) ** 2) / len(rows)
+        if not train:
+            mean, var = self.mean.copy(), self.var.copy()  # training may move them before the way back
+        elif len(rows) >= 2:
+            mean, var = column_moments(rows)
             self.mean += (1.0 - self.momentum) * (mean - self.mean)
             self.var += (1.0 - self.momentum) * (var - self.var)
-        scale = 1.0 / np.sqrt(var + gamma.dtype.type(self.eps))
-        normal = (rows - mean) * scale
+        else:
+            raise ValueError(f"x must have at least two rows in training, got shape {x.shape}")
+        y = batch_norm_forward(rows, mean, var, gamma, beta, eps=self.eps).reshape(x.shape)
 
         def backprop(d_y: Any) -> Any:
             d_rows = check_like("d_y", d_y, x.shape, x.dtype).reshape(rows.shape)
-            d_beta, d_gamma = column_sums(d_rows), column_sums(d_rows * normal)
+            d_x, d_gamma, d_beta = batch_norm_backward(
+                d_rows, rows, mean, var, gamma, eps=self.eps, constants=not train
+            )  # fmt: skip
             self.gamma.add_grad(d_gamma)
             self.beta.add_grad(d_beta)
-            if train:
-                d_rows = d_rows - (d_beta + normal * d_gamma) / len(rows)
-            return (d_rows * (gamma * scale)).reshape(x.shape)
+            return d_x.reshape(x.shape)
 
-        return (normal * gamma + beta).reshape(x.shape), backprop
+        return y, backprop
 
 
 class LayerNorm(Layer):
@@ -112,27 +117,19 @@ class LayerNorm(Layer):
         gamma, beta = self.gamma.value, self.beta.value
         x = check_input(x, len(gamma), gamma.dtype)
         rows = x.reshape(-1, len(gamma))
-        centred = rows - _row_means(rows)
-        scale = 1.0 / np.sqrt(_row_means(centred**2) + gamma.dtype.type(self.eps))
-        normal = centred * scale
+        y = layer_norm_forward(rows, gamma, beta, eps=self.eps).reshape(x.shape)
 
         def backprop(d_y: Any) -> Any:
             d_rows = check_like("d_y", d_y, x.shape, x.dtype).reshape(rows.shape)
-            self.gamma.add_grad(column_sums(d_rows * normal))
-            self.beta.add_grad(column_sums(d_rows))
-            d_normal = d_rows * gamma
-            slope = _row_means(d_normal * normal)
-            return (scale * (d_normal - _row_means(d_normal) - normal * slope)).reshape(x.shape)
+            d_x, d_gamma, d_beta = layer_norm_backward(d_rows, rows, gamma, eps=self.eps)
+            self.gamma.add_grad(d_gamma)
+            self.beta.add_grad(d_beta)
+            return d_x.reshape(x.shape)
 
-        return (normal * gamma + beta).reshape(x.shape), backprop
+        return y, backprop
 
 
 def _start(width: int, eps: float, dtype: DTypeLike) -> tuple[Param, Param, float]:
     """Return scale and shift at the start, and the checked ``eps``."""
     width, dtype = check_int("width", width, low=1), check_float_dtype("dtype", dtype)
     return Param(np.ones(width, dtype)), Param(np.zeros(width, dtype)), check_float("eps", eps, low=0.0, low_open=True)
-
-
-def _row_means(rows: NDArray[Any]) -> NDArray[Any]:
-    means: NDArray[Any] = rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(rows.dtype)
-    return means

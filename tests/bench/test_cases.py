@@ -137,3 +137,12 @@ def test_gru4rec_ranks(bench, session):
     session, rows = session
     bench("bench_gru4rec").rank(session, 60, items=50)
     assert [r["ours"] for r in rows] == [True, False]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("function", ["pairs", "pairs_default_malloc", "bags"])
+def test_embedding(bench, session, function):
+    session, rows = session
+    getattr(bench("bench_embedding"), function)(session, "tiny")
+    assert rows[0]["ours"]
+    assert all(r.get("status", "not installed") == "not installed" for r in rows)

@@ -1,17 +1,9 @@
 #include "interaction.hpp"
 
+#include "dimensions.hpp"
+
 namespace pyrec::cpu {
 namespace {
-
-constexpr Index kSide = 16;  // dimensions that are worked on side by side
-
-// f(d, width) for the dimensions [d, d + width) of each block of kSide. The width is a constant where the block is
-// whole, so that loops over it become vectors.
-template <class F> void for_dimensions(Index D, F f) {
-    Index d = 0;
-    for (; d + kSide <= D; d += kSide) f(d, std::integral_constant<Index, kSide>());
-    if (d < D) f(d, D - d);
-}
 
 // pairs[l] = sum_{i<j} e[i][l] e[j][l] over F rows, D apart. Unlike ((sum e)^2 - sum e^2) / 2, nothing cancels.
 template <class T, class Width> void sum_pairs(T* pairs, const T* e, Index F, Index D, Width width) {

@@ -2,7 +2,8 @@
 
 #include <array>
 #include <cmath>
-#include <cstring>
+
+#include "groups.hpp"
 
 namespace pyrec::cpu {
 namespace {
@@ -98,91 +99,13 @@ template <class T> Loop<T> loop_of(const Step& step, const States<T>& states) {
 
 template <class T> T* moved(T* p, Index by) { return p ? p + by : nullptr; }
 
-constexpr Index kSlices = 8;  // of the list, each counted and placed by one thread; a stable sort has one result
-constexpr Index kAlone = 16384;  // up to here one thread sorts faster than the others wake
-
-// An id and its position in the list, in one number that sorts as the id does.
-using Key = std::uint64_t;
-Id id_of(Key key) { return static_cast<Id>(key >> 32); }
-Index position_of(Key key) { return static_cast<Index>(key & 0xffffffffu); }
-
-// keys (n): ids in ascending order, equal ids in the order of the list. other (n) is scratch.
-void sort_keys(const Exec& ex, Key* keys, Key* other, const Id* ids, Index n) {
-    const int digit_bits = n <= kAlone ? 8 : 11;
-    const Index buckets = Index{1} << digit_bits;
-    const Id top = n ? *std::max_element(ids, ids + n) : 0;
-    int passes = 1;
-    while (passes * digit_bits < 31 && (top >> (passes * digit_bits)) > 0) ++passes;
-    if (passes % 2) std::swap(keys, other);  // so that the last pass writes into the caller's `keys`
-    const Index slice = n <= kAlone ? std::max<Index>(n, 1) : ceil_div(n, kSlices);
-    const Index slices = ceil_div(n, slice);
-    Scratch<Index> at(std::max<Index>(slices, 1) * buckets);
-    for (Index p = 0; p < n; ++p) keys[p] = Key{static_cast<std::uint32_t>(ids[p])} << 32 | static_cast<Key>(p);
-    for (int pass = 0; pass < passes; ++pass, std::swap(keys, other)) {
-        const int shift = 32 + pass * digit_bits;
-        const auto digit = [=](Key key) { return static_cast<Index>(key >> shift) & (buckets - 1); };
-        std::memset(at.data(), 0, static_cast<std::size_t>(slices * buckets) * sizeof(Index));
-        parallel_ranges(ex, n, slice, [&](Index begin, Index end) {
-            Index* counts = at.data() + begin / slice * buckets;
-            for (Index i = begin; i < end; ++i) ++counts[digit(keys[i])];
-        });
-        Index sum = 0;
-        for (Index b = 0; b < buckets; ++b) {
-            for (Index s = 0; s < slices; ++s) {
-                const Index count = at[s * buckets + b];
-                at[s * buckets + b] = sum;
-                sum += count;
-            }
-        }
-        parallel_ranges(ex, n, slice, [&](Index begin, Index end) {
-            Index* next = at.data() + begin / slice * buckets;
-            for (Index i = begin; i < end; ++i) other[next[digit(keys[i])]++] = keys[i];
-        });
-    }
-}
-
-// The list of ids, sorted: group s of equal ids is keys[start[s]] .. keys[start[s + 1] - 1].
-class Groups {
-  public:
-    Groups(const Exec& ex, const Id* ids, Index n) : keys_(n), start_(n + 1), count_(0) {
-        Scratch<Key> other(n);
-        sort_keys(ex, keys_.data(), other.data(), ids, n);
-        for (Index i = 0; i < n; ++i)
-            if (i == 0 || id_of(keys_[i]) != id_of(keys_[i - 1])) start_[count_++] = i;
-        start_[count_] = n;
-    }
-
-    Index count() const { return count_; }
-    Id id(Index s) { return id_of(keys_[start_[s]]); }
-
-    // The sum (d) of the rows of group s, in the order of the list: the row itself if it is one, else in `scratch`.
-    template <class T> const T* sum(T* scratch, Index s, const T* g, Index d) {
-        const T* first = g + position_of(keys_[start_[s]]) * d;
-        if (start_[s + 1] == start_[s] + 1) return first;
-        std::copy_n(first, d, scratch);
-        for (Index i = start_[s] + 1; i < start_[s + 1]; ++i) {
-            const T* row = g + position_of(keys_[i]) * d;
-            for (Index c = 0; c < d; ++c) scratch[c] += row[c];
-        }
-        return scratch;
-    }
-
-  private:
-    Scratch<Key> keys_;
-    Scratch<Index> start_;
-    Index count_;
-};
-
-constexpr Index kAhead = 4;  // rows
+constexpr Index kAhead = 8;  // rows
 
 template <class T> void fetch(const T* w, const States<T>& states, Index at, Index d) {
-    for (const T* row : {w, static_cast<const T*>(states.s0), static_cast<const T*>(states.s1),
-                         static_cast<const T*>(states.velocity)})
-        if (row)
-            for (Index c = 0; c < d; c += 64 / static_cast<Index>(sizeof(T))) __builtin_prefetch(row + at + c, 1);
+    fetch_row<true>(w + at, d);
+    for (const T* state : {states.s0, states.s1, states.velocity})
+        if (state) fetch_row<true>(state + at, d);
 }
-
-Index rows_at_once(Index d) { return std::max<Index>(1, 4096 / std::max<Index>(d, 1)); }
 
 }  // namespace
 
@@ -202,11 +125,14 @@ void row_step(const Exec& ex, T* w, const States<T>& states, Index* touched, con
     const Loop<T> loop = loop_of(step, states);
     const Numbers<T> numbers(step);
     Groups groups(ex, ids, n);
-    parallel_ranges(ex, groups.count(), rows_at_once(d), [&](Index begin, Index end) {
+    parallel_ranges(ex, groups.count(), groups_at_once(d), [&](Index begin, Index end) {
         Scratch<T> scratch(d);
         for (Index s = begin; s < end; ++s) {
-            // Rows lie anywhere in the table: fetched before their turn.
-            if (s + kAhead < end) fetch(w, states, groups.id(s + kAhead) * d, d);
+            // Rows lie anywhere in the table, and their gradients anywhere in the batch: fetched before their turn.
+            if (s + kAhead < end) {
+                fetch(w, states, groups.id(s + kAhead) * d, d);
+                fetch_row(g + groups.position(groups.begin(s + kAhead)) * d, d);
+            }
             const Index row = groups.id(s), at = row * d;
             const T* const sum = groups.sum(scratch.data(), s, g, d);
             if (touched) {
@@ -215,15 +141,14 @@ void row_step(const Exec& ex, T* w, const States<T>& states, Index* touched, con
                 for (Index c = 0; c < d; ++c) states.s0[at + c] *= fade0, states.s1[at + c] *= fade1;
                 touched[row] = step.t;
             }
-            loop(w + at, moved(states.s0, at), moved(states.s1, at), moved(states.velocity, at), sum, d,
-                 numbers);
+            loop(w + at, moved(states.s0, at), moved(states.s1, at), moved(states.velocity, at), sum, d, numbers);
         }
     });
 }
 
 template <class T> Index coalesce(const Exec& ex, Id* unique, T* sums, const Id* ids, const T* g, Index n, Index d) {
     Groups groups(ex, ids, n);
-    parallel_for(ex, groups.count(), rows_at_once(d), [&](Index s) {
+    parallel_for(ex, groups.count(), groups_at_once(d), [&](Index s) {
         unique[s] = groups.id(s);
         const T* const sum = groups.sum(sums + s * d, s, g, d);
         if (sum != sums + s * d) std::copy_n(sum, d, sums + s * d);

@@ -1,0 +1,278 @@
+"""Rows of a table, looked up by id, and what is made of them on the way. d columns.
+
+The gradient of a table is rows: the distinct ids, ascending, and for each the sum of the gradients of its row in the
+order of the batch. `pyrec_core.optim.Param.add_rows` takes them.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._backend import Array, check_threads, cpu
+from .._validation import MAX_ID, check_choice, check_float_array, check_id_range, check_integers, check_like
+
+__all__ = [
+    "MODES",
+    "bag_backward",
+    "bag_forward",
+    "gather",
+    "gather_backward",
+    "pooled_pairs_backward",
+    "pooled_pairs_forward",
+]
+
+MODES = ("sum", "mean")
+_Rows = tuple[NDArray[np.int32], NDArray[Any]]
+
+
+def gather(table: Array, ids: ArrayLike, values: Array | None = None, *, n_threads: int | None = None) -> NDArray[Any]:
+    """Return the rows ``table[ids]``, each times its value.
+
+    Parameters
+    ----------
+    table : float32 or float64 array (n_rows, d)
+    ids : integers of any shape
+    values : array of the shape of ``ids`` and the dtype of ``table``, optional
+        Default: all 1.
+    n_threads : int, optional
+
+    Returns
+    -------
+    array (..., d)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrec_core.kernels.embedding import gather
+    >>> gather(np.array([[1.0, 2.0], [3.0, 4.0]]), [1, 1, 0], np.array([1.0, 10.0, 1.0]))
+    array([[ 3.,  4.],
+           [30., 40.],
+           [ 1.,  2.]])
+    """
+    table = check_float_array("table", table, ndim=2)
+    rows = _ids(ids, len(table), None)
+    values = _values("values", values, rows, table.dtype)
+    out = np.empty((*rows.shape, table.shape[1]), table.dtype)
+    flat = out.reshape(rows.size, table.shape[1])
+    cpu().gather(check_threads(n_threads), flat, table, rows.reshape(-1), values)
+    return out
+
+
+def gather_backward(
+    d_out: Array, ids: ArrayLike, values: Array | None = None, *, n_threads: int | None = None
+) -> _Rows:
+    """Gradient of `gather` with respect to the table.
+
+    Parameters
+    ----------
+    d_out : float32 or float64 array (..., d)
+    ids : integers (...)
+    values : array (...) of the dtype of ``d_out``, optional
+        As in `gather`.
+    n_threads : int, optional
+
+    Returns
+    -------
+    unique : int32 (n,)
+        The distinct ids, ascending.
+    rows : array (n, d)
+        The sum of ``values * d_out`` of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrec_core.kernels.embedding import gather_backward
+    >>> gather_backward(np.array([[1.0], [2.0], [4.0]]), [7, 3, 7])
+    (array([3, 7], dtype=int32), array([[2.],
+           [5.]]))
+    """
+    rows = _ids(ids, MAX_ID, None)
+    d_out = check_float_array("d_out", d_out, ndim=rows.ndim + 1)
+    d_out = check_like("d_out", d_out, (*rows.shape, d_out.shape[-1]), d_out.dtype)
+    values = _values("values", values, rows, d_out.dtype)
+    flat = d_out.reshape(rows.size, d_out.shape[-1])
+    return _rows("gather_backward", rows, flat.shape[1], n_threads, flat, rows.reshape(-1), values)
+
+
+def bag_forward(
+    table: Array,
+    ids: ArrayLike,
+    offsets: ArrayLike,
+    weights: Array | None = None,
+    *,
+    mode: str = "sum",
+    n_threads: int | None = None,
+) -> NDArray[Any]:
+    """Sum or average the rows of bags of ids, such as the values of a field of which an example may have several.
+
+    Parameters
+    ----------
+    table : float32 or float64 array (n_rows, d)
+    ids : integers (n,)
+        The ids of all bags, one bag after the other.
+    offsets : integers (n_bags + 1,)
+        Where each bag begins; the last is ``n``.
+    weights : array (n,) of the dtype of ``table``, optional
+        What each row is multiplied by. Default: all 1.
+    mode : {"sum", "mean"}
+        "mean" divides by the number of ids in the bag. A bag without any gives 0.
+    n_threads : int, optional
+
+    Returns
+    -------
+    array (n_bags, d)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrec_core.kernels.embedding import bag_forward
+    >>> bag_forward(np.array([[1.0], [10.0], [100.0]]), [0, 2, 1], [0, 2, 2, 3])
+    array([[101.],
+           [  0.],
+           [ 10.]])
+    """
+    table = check_float_array("table", table, ndim=2)
+    rows = _ids(ids, len(table), 1)
+    begins = _offsets(offsets, len(rows))
+    weights = _values("weights", weights, rows, table.dtype)
+    mean = check_choice("mode", mode, MODES) == "mean"
+    out = np.empty((len(begins) - 1, table.shape[1]), table.dtype)
+    cpu().bag_forward(check_threads(n_threads), out, table, rows, begins, weights, mean)
+    return out
+
+
+def bag_backward(
+    d_out: Array,
+    ids: ArrayLike,
+    offsets: ArrayLike,
+    weights: Array | None = None,
+    *,
+    mode: str = "sum",
+    n_threads: int | None = None,
+) -> _Rows:
+    """Gradient of `bag_forward` with respect to the table.
+
+    Parameters
+    ----------
+    d_out : float32 or float64 array (n_bags, d)
+    ids, offsets, weights, mode
+        As in `bag_forward`.
+    n_threads : int, optional
+
+    Returns
+    -------
+    unique : int32 (n,)
+        The distinct ids, ascending.
+    rows : array (n, d)
+        The gradient of each row.
+    """
+    d_out = check_float_array("d_out", d_out, ndim=2)
+    rows = _ids(ids, MAX_ID, 1)
+    begins = _offsets(offsets, len(rows))
+    d_out = check_like("d_out", d_out, (len(begins) - 1, d_out.shape[1]), d_out.dtype)
+    weights = _values("weights", weights, rows, d_out.dtype)
+    mean = check_choice("mode", mode, MODES) == "mean"
+    return _rows("bag_backward", rows, d_out.shape[1], n_threads, d_out, rows, begins, weights, mean)
+
+
+def pooled_pairs_forward(
+    table: Array, ids: ArrayLike, values: Array | None = None, *, n_threads: int | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Sum of the element-wise products of all pairs of fields, straight from the table (He & Chua 2017, eq. 3).
+
+    It is `bi_interaction_forward` of what `gather` gives, which is never made: it would be m times as large as the
+    result.
+
+    Parameters
+    ----------
+    table : float32 or float64 array (n_rows, d)
+    ids : integers (B, m)
+        Rows of the fields of each example.
+    values : array (B, m) of the dtype of ``table``, optional
+        What each row is multiplied by. Default: all 1.
+    n_threads : int, optional
+
+    Returns
+    -------
+    out : array (B, d)
+    totals : array (B, d)
+        The sum of the rows of each example, which the way back needs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrec_core.kernels.embedding import pooled_pairs_forward
+    >>> pooled_pairs_forward(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), [[0, 1, 2], [0, 0, 1]])
+    (array([[23., 44.],
+           [ 7., 20.]]), array([[ 9., 12.],
+           [ 5.,  8.]]))
+    """
+    table = check_float_array("table", table, ndim=2)
+    rows = _ids(ids, len(table), 2)
+    values = _values("values", values, rows, table.dtype)
+    out, totals = np.empty((2, len(rows), table.shape[1]), table.dtype)
+    cpu().pooled_pairs_forward(check_threads(n_threads), out, totals, table, rows, values)
+    return out, totals
+
+
+def pooled_pairs_backward(
+    d_out: Array,
+    totals: Array,
+    table: Array,
+    ids: ArrayLike,
+    values: Array | None = None,
+    *,
+    n_threads: int | None = None,
+) -> _Rows:
+    """Gradient of `pooled_pairs_forward` with respect to the table.
+
+    Parameters
+    ----------
+    d_out : array (B, d)
+    totals : array (B, d)
+        What `pooled_pairs_forward` returned.
+    table, ids, values
+        As in `pooled_pairs_forward`; the table as it was.
+    n_threads : int, optional
+
+    Returns
+    -------
+    unique : int32 (n,)
+        The distinct ids, ascending.
+    rows : array (n, d)
+        The gradient of each row.
+    """
+    table = check_float_array("table", table, ndim=2)
+    rows = _ids(ids, len(table), 2)
+    values = _values("values", values, rows, table.dtype)
+    shape = len(rows), table.shape[1]
+    d_out, totals = (check_like(name, a, shape, table.dtype) for name, a in (("d_out", d_out), ("totals", totals)))
+    return _rows("pooled_pairs_backward", rows, table.shape[1], n_threads, d_out, totals, table, rows, values)
+
+
+def _ids(ids: ArrayLike, n_rows: int, ndim: int | None) -> NDArray[np.int32]:
+    """Return ids in 0..n_rows - 1 as the kernels read them."""
+    given = check_integers("ids", ids)
+    if ndim is not None and given.ndim != ndim:
+        raise ValueError(f"ids must be {ndim}-D, got shape {given.shape}")
+    check_id_range("ids", given, n_rows, "row")
+    return np.ascontiguousarray(given, np.int32)
+
+
+def _values(name: str, values: Array | None, ids: NDArray[np.int32], dtype: Any) -> NDArray[Any] | None:
+    return None if values is None else check_like(name, values, ids.shape, dtype).reshape(-1)
+
+
+def _offsets(offsets: ArrayLike, n: int) -> NDArray[np.int64]:
+    given = np.ascontiguousarray(check_integers("offsets", offsets), np.int64)
+    if given.ndim != 1 or not len(given) or given[0] != 0 or given[-1] != n or (np.diff(given) < 0).any():
+        raise ValueError(f"offsets must be 1-D and rise from 0 to {n}, the number of ids, got {given.tolist()[:9]}")
+    return given
+
+
+def _rows(kernel: str, ids: NDArray[np.int32], d: int, n_threads: int | None, d_out: Any, *inputs: Any) -> _Rows:
+    """Call a kernel that gives gradients of rows: at most as many as there are ids."""
+    unique, sums = np.empty(ids.size, np.int32), np.empty((ids.size, d), d_out.dtype)
+    count = getattr(cpu(), kernel)(check_threads(n_threads), unique, sums, d_out, *inputs)
+    return unique[:count], sums[:count]
