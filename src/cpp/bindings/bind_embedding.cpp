@@ -19,6 +19,7 @@ template <class T> const T* values_of(const Values<T>& values, const In<Id>& ids
 }
 
 template <class T> void require_gradient(const Out<Id>& unique, const Out<T>& sums, Index n, Index d) {
+    require(n < Index{1} << 32, "ids must be fewer than 2^32");  // positions are sorted as 32 bits
     require_shape("unique", unique, {n});
     require_shape("sums", sums, {n, d});
 }
