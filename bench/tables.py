@@ -24,6 +24,7 @@ TITLES = {
     "optim": "Optimizer steps",
     "recurrent": "Recurrent layers",
     "activations": "Activations",
+    "embedding": "Embeddings",
     "gru4rec": "GRU4Rec",
     "losses": "Losses, forward and backward",
     "cin": "Compressed interaction network, forward and backward",

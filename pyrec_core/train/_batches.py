@@ -1,6 +1,7 @@
 """Shuffled batches."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,10 @@ from .._validation import check_int
 from ..kernels.random import integers
 
 
-def shuffled(n: int, batch_size: int, source: Source) -> Iterator[NDArray[np.int64]]:
-    """Yield the numbers 0..n-1 in random order, ``batch_size`` at a time; the last batch may be smaller.
+def shuffled(n: int, batch_size: int, source: Source, *, fewest: int = 1) -> Iterator[NDArray[np.int64]]:
+    """Yield the numbers 0..n-1 in random order, ``batch_size`` at a time.
+
+    The last batch may be smaller; if it has less than ``fewest``, it joins the one before.
 
     Examples
     --------
@@ -22,5 +25,8 @@ def shuffled(n: int, batch_size: int, source: Source) -> Iterator[NDArray[np.int
     """
     n, batch_size = check_int("n", n, low=0), check_int("batch_size", batch_size, low=1)
     order = np.argsort(integers(n, 2**63 - 1, **source.take("shuffle", n)), kind="stable")
-    for first in range(0, n, batch_size):
-        yield order[first : first + batch_size]
+    bounds = [*range(0, n, batch_size), n]
+    if len(bounds) > 2 and n - bounds[-2] < fewest:
+        del bounds[-2]
+    for first, last in pairwise(bounds):
+        yield order[first:last]

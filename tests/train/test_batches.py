@@ -212,3 +212,10 @@ def test_no_negatives_are_empty_batches():
 def test_negatives_refuse(change, error, message):
     with pytest.raises(error, match=message):
         Negatives(**({"support": SUPPORT, "n_sample": 3} | change))
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(0, []), (1, [1]), (4, [4]), (5, [5]), (6, [4, 2]), (9, [4, 5])])
+def test_a_last_batch_that_is_too_small_joins_the_one_before(n, sizes):
+    batches = list(shuffled(n, 4, Source(1), fewest=2))
+    assert [len(batch) for batch in batches] == sizes
+    assert sorted(np.concatenate([[], *batches])) == list(range(n))

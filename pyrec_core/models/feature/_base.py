@@ -1,6 +1,7 @@
 """The feature door: models that predict a label or a number from the features of an example."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -134,7 +135,7 @@ class FeatureModel(Trained, ABC):
         validate = None if validation is None else _Scorer(network, *validation, self.loss)
 
         def batches(epoch: int) -> Any:
-            return shuffled(len(target), self.batch_size, source)
+            return self._batches(len(target), source)
 
         try:
             learned = self._train(
@@ -182,7 +183,7 @@ class FeatureModel(Trained, ABC):
         optimizer, total = self._optimizer(), 0.0
         with use_threads(self.n_threads):
             source.begin(epoch)
-            for rows in shuffled(len(target), self.batch_size, source):
+            for rows in self._batches(len(target), source):
                 loss, n = self._step(network, fields.take(rows), target[rows])
                 optimizer.step(network.params())
                 total += loss * n
@@ -244,6 +245,9 @@ class FeatureModel(Trained, ABC):
     @abstractmethod
     def _build(self, layout: Layout, source: Source) -> Layer:
         """Return the network: from `Fields` to outputs (n, 1)."""
+
+    def _batches(self, n: int, source: Source) -> Iterator[NDArray[np.int64]]:
+        return shuffled(n, self.batch_size, source, fewest=2)  # one example has no mean to be normalised by
 
     def _network_of(self, layout: Layout, source: Source) -> Layer:
         return self._build(layout, source)

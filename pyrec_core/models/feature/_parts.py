@@ -3,13 +3,18 @@
 from typing import Any
 
 from ..._random import Source
-from ...layers import Dense, FieldEmbedding, FirstOrder, Layer, mlp
+from ...layers import Dense, FieldEmbedding, FieldPairs, FirstOrder, Layer, mlp
 from ._inputs import Layout
 
 
 def table(options: Any, layout: Layout, source: Source) -> Layer:
     """Return the embeddings of ``options.embedding_dim`` columns; rows for what is unknown are zero."""
     return FieldEmbedding(layout.n_rows, options.embedding_dim, source, zero_rows=layout.unknown)
+
+
+def pairs_of(options: Any, layout: Layout, source: Source) -> Layer:
+    """Return the sum of the products of all pairs of these embeddings."""
+    return FieldPairs(layout.n_rows, options.embedding_dim, source, zero_rows=layout.unknown)
 
 
 def first_order(layout: Layout) -> Layer:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from ..._random import Source
-from ...layers import Add, BiInteraction, Chain, Dropout, Layer, RowSum
+from ...layers import Add, Chain, Dropout, Layer, RowSum
 from ._base import FeatureModel
 from ._inputs import Layout
-from ._parts import first_order, table
+from ._parts import first_order, pairs_of
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -48,5 +48,5 @@ class FM(FeatureModel):
     dropout: float = 0.0
 
     def _build(self, layout: Layout, source: Source) -> Layer:
-        pairs = Chain(table(self, layout, source), BiInteraction(), Dropout(self.dropout, source), RowSum())
+        pairs = Chain(pairs_of(self, layout, source), Dropout(self.dropout, source), RowSum())
         return Add(first_order(layout), pairs)

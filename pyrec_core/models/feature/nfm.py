@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from ..._random import Source
-from ...layers import Add, BatchNorm, BiInteraction, Chain, Dropout, Layer, RowSum
+from ...layers import Add, BatchNorm, Chain, Dropout, Layer, RowSum
 from ._base import FeatureModel
 from ._inputs import Layout
-from ._parts import first_order, head, table
+from ._parts import first_order, head, pairs_of
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -60,7 +60,7 @@ class NFM(FeatureModel):
     batch_norm: bool = False
 
     def _build(self, layout: Layout, source: Source) -> Layer:
-        pooled: list[Layer] = [table(self, layout, source), BiInteraction()]
+        pooled: list[Layer] = [pairs_of(self, layout, source)]
         if self.batch_norm:
             pooled.append(BatchNorm(self.embedding_dim))
         pooled.append(Dropout(self.dropout_pooling, source))
