@@ -1,6 +1,7 @@
 """Fixtures for all tests, and how hypothesis runs."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ settings.load_profile("pyrec")
 
 
 def pytest_configure():
-    """Away from the source tree, what is tested is the installed package or nothing."""
+    """Away from the source tree, what is tested is the installed package or nothing. Ctrl-C is heard in any case."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
     if not SOURCE_TREE and "site-packages" not in Path(pyrec_core.__file__).parts:
         raise pytest.UsageError(f"pyrec_core must be installed to be tested here, got {pyrec_core.__file__}")
 
