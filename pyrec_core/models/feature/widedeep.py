@@ -36,7 +36,7 @@ class WideDeep(FeatureModel):
     classes_ : array (2,)
         The labels of a classifier.
     field_sizes_ : int64 (n_fields,)
-    loss_curve_, validation_scores_ : float64 (n_epochs_,)
+    loss_curve_, validation_scores_ : float64, one value an epoch
     n_epochs_, n_features_in_ : int
 
     Examples
