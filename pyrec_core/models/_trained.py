@@ -36,6 +36,12 @@ class Trained(Estimator):
         What is held out for early stopping if there is no ``validation_data``.
     callbacks : sequence of `pyrec_core.train.Callback`
         Such as `pyrec_core.train.Checkpoint`. They are not saved with the model.
+    n_threads : int, optional
+        Threads to use; None: all CPUs this process may use. Results do not depend on it.
+    random_state : int, optional
+        Seed of all that is random. None: another one in each ``fit``.
+    verbose : bool, optional
+        True: a line an epoch. None: a bar, in a terminal, after a second.
 
     Attributes
     ----------
@@ -54,6 +60,9 @@ class Trained(Estimator):
     early_stopping: bool | int = False
     validation_fraction: float = 0.1
     callbacks: Any = ()
+    n_threads: int | None = None
+    random_state: int | None = None
+    verbose: bool | None = None
 
     loss_curve_: NDArray[np.float64] = field(init=False)
     validation_scores_: NDArray[np.float64] = field(init=False)
@@ -65,12 +74,11 @@ class Trained(Estimator):
         about: dict[str, Any] = {p.name: repr(getattr(self, p.name)) for p in parameters(self) if p.name not in _FREE}
         about["model"] = type(self).__name__
         about["data"] = ", ".join(f"{a.shape} {crc32(a.tobytes()):08x}" for a in data)
-        random_state: Any = getattr(self, "random_state", None)
-        free = ["seed"] if random_state is None else []
-        if random_state is not None:
-            about["seed"] = seed_of(random_state)
+        free = ["seed"] if self.random_state is None else []
+        if self.random_state is not None:
+            about["seed"] = seed_of(self.random_state)
         snapshot = None if resume is None else Snapshot.load(resume, about, free)
-        if random_state is None:
+        if self.random_state is None:
             about["seed"] = seed_of(None) if snapshot is None else snapshot.about["seed"]
         return Source(int(about["seed"])), snapshot, about
 
@@ -89,13 +97,13 @@ class Trained(Estimator):
         """Train ``network``, and return what is learned, by attribute name."""
         seen = _Watch()
         patience = 3 if self.early_stopping is True else int(self.early_stopping)
-        own: list[Callback] = [seen, Progress(type(self).__name__, getattr(self, "verbose", None))]
+        own: list[Callback] = [seen, Progress(type(self).__name__, self.verbose)]
         own += [EarlyStopping(patience)] if patience else []
         try:
             fit_loop(
                 network, batches, step, self._optimizer(), n_epochs=check_int("n_epochs", self.n_epochs, low=1),
                 source=source, callbacks=[*own, *self.callbacks], validate=validate, resume=snapshot,
-                n_examples=n_examples, about=about, n_threads=getattr(self, "n_threads", None),
+                n_examples=n_examples, about=about, n_threads=self.n_threads,
             )  # fmt: skip
         except KeyboardInterrupt as stop:
             if seen.training is None:

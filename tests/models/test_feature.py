@@ -115,6 +115,15 @@ def test_sparse_and_dense_numbers_give_the_same_model():
     assert np.corrcoef(by_number, target)[0, 1] > 0.5
 
 
+def test_each_column_of_a_dense_matrix_has_a_place_of_its_own_in_a_network():
+    X = np.random.default_rng(5).integers(0, 3, size=(600, 4)).astype(np.float32)  # with zeros in every column
+    y = (X[:, 3] == 2).astype(int)
+    model = DeepFM(**{**SMALL, "n_epochs": 30}, hidden=(16,)).fit(X, y)
+    assert model.n_slots_ == 4
+    assert model.score(X, y) > 0.99
+    assert same_bits(model.predict_proba(X), model.predict_proba(sp.csr_array(X)))
+
+
 def test_unseen_ids_stand_for_the_row_of_the_unknown(examples):
     X, y = examples
     model = FM(**SMALL, field_sizes=[9, 9, 9]).fit(X, y)

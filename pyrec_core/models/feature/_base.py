@@ -59,13 +59,32 @@ class FeatureModel(Trained, ABC):
     field_sizes : integers (n_fields,), optional
         Categories of each field of integer ids. Default: the largest id in training + 1.
     handle_unknown : {"row", "error"}
-        Ids that training data did not have stand for the row of their field for what is unknown, which is zero, or
-        are refused.
+        Ids that training data did not have stand for the row of their field for what is unknown, or are refused. That
+        row is zero, unless there was something unknown or missing in training too: then it has learned from it.
     n_epochs, batch_size, optimizer, learning_rate, early_stopping, validation_fraction, callbacks
         How to train: as in all models that are trained. The validation score is the AUC of a classifier, and minus the
         RMSE of a regressor.
     n_threads, random_state, verbose
         As in all models.
+
+    Attributes
+    ----------
+    weights_ : dict of str to array
+        All parameters of the network, by name.
+    state_ : dict of str to array
+        What else the network keeps, such as running means.
+    classes_ : array (2,)
+        The labels of a classifier, sorted.
+    field_sizes_ : int64 (n_fields,)
+        Categories of each field.
+    seen_ : bool
+        Which rows of the tables training data had.
+    kind_ : {"ids", "numbers", "features"}
+        What ``X`` was in training.
+    n_slots_ : int
+        Values of an example, at most.
+    loss_curve_, validation_scores_ : float64, one value an epoch
+    n_epochs_, n_features_in_ : int
     """
 
     loss: str = "logistic"
@@ -74,9 +93,6 @@ class FeatureModel(Trained, ABC):
     handle_unknown: str = "row"
     optimizer: str | Optimizer = "adam"
     batch_size: int = 256
-    n_threads: int | None = None
-    random_state: int | None = None
-    verbose: bool | None = None
 
     kind_: str = field(init=False)
     field_sizes_: NDArray[np.int64] = field(init=False)
@@ -92,7 +108,8 @@ class FeatureModel(Trained, ABC):
         ----------
         X : integers (n, n_fields), numbers (n, n_features), or Features
             Integer ids count from 0 within each field. A dense or sparse matrix of floats has one feature a column,
-            whose embedding is weighted by its value. `Features` have categories and numbers side by side.
+            whose embedding is weighted by its value; networks see the columns of a dense one side by side, and of a
+            sparse one the values that each row has. `Features` have categories and numbers side by side.
         y : labels or numbers (n,), optional
             Default: the target of `Features`.
         validation_data : tuple (X, y) or Features, optional
@@ -131,7 +148,7 @@ class FeatureModel(Trained, ABC):
             other, labels_of_other = _with_target(other, labels_of_other)
             held_out_fields = encode(other, layout, state["seen_"], self.handle_unknown)
             validation = held_out_fields, check_labels(labels_of_other, len(held_out_fields.ids), self.loss, labels)[0]
-        network = self._network_of(layout, source)
+        network = self._build(layout, source)
         validate = None if validation is None else _Scorer(network, *validation, self.loss)
 
         def batches(epoch: int) -> Any:
@@ -173,7 +190,7 @@ class FeatureModel(Trained, ABC):
         target, labels = check_labels(y, len(fields.ids), self.loss, known)
         if first:
             source, _, _ = self._beginning(None, fields.ids, target)
-            network = self._network_of(layout, source)
+            network = self._build(layout, source)
             state = self._layout_state(layout, fields, labels)
             losses, epoch = np.empty(0), 0
         else:
@@ -249,9 +266,6 @@ class FeatureModel(Trained, ABC):
     def _batches(self, n: int, source: Source) -> Iterator[NDArray[np.int64]]:
         return shuffled(n, self.batch_size, source, fewest=2)  # one example has no mean to be normalised by
 
-    def _network_of(self, layout: Layout, source: Source) -> Layer:
-        return self._build(layout, source)
-
     def _step(self, network: Layer, fields: Fields, target: NDArray[np.float32]) -> tuple[float, float]:
         outputs, backprop = network.forward(fields, train=True)
         loss = binary_cross_entropy if self.loss == "logistic" else squared_error
@@ -285,7 +299,7 @@ class FeatureModel(Trained, ABC):
         made: tuple[Layer, Source] | None = vars(self).get("_made")
         if made is None:
             source = Source(0 if self.random_state is None else self.random_state)
-            network = self._network_of(self._layout(), source)
+            network = self._build(self._layout(), source)
             for name, p in network.named_params().items():
                 p.value = self.weights_[name]
             network.load_state(self.state_)

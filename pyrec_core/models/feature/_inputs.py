@@ -24,7 +24,7 @@ class Layout(NamedTuple):
     sizes : int64 (n_fields,)
         Categories of each field.
     n_slots : int
-        Values of an example, at most: the fields, or for numbers the most that a row has.
+        Values of an example: the fields, or the columns of a dense matrix; of a sparse one the most that a row has.
     """
 
     kind: str
@@ -77,8 +77,8 @@ def learn_layout(X: Any, field_sizes: Any = None) -> Layout:
             sizes = given.astype(np.int64)
         return Layout(kind, sizes, ids.shape[1])
     rows = _check_numbers(X)
-    n_slots = int(np.diff(rows.indptr).max(initial=0))
-    return Layout(kind, np.ones(rows.shape[1], np.int64), max(1, n_slots))
+    n_slots = max(1, int(np.diff(rows.indptr).max(initial=0))) if sp.issparse(X) else rows.shape[1]
+    return Layout(kind, np.ones(rows.shape[1], np.int64), n_slots)
 
 
 def encode(X: Any, layout: Layout, seen: NDArray[np.bool_] | None, handle_unknown: str, model: str = "model") -> Fields:
@@ -148,7 +148,11 @@ def _refuse_empty(shape: tuple[int, ...]) -> None:
 
 
 def _padded(X: Any, layout: Layout, model: str) -> Fields:
-    """Return the elements of each row, filled up with the unknown row of the first field at a value of 0."""
+    """Return the elements of each row, filled up with the unknown row of the first field at a value of 0.
+
+    Where there is a slot for each column, every value stands in its own: what a network learns of a slot is then of one
+    column, whichever of the others are zero.
+    """
     rows = _check_numbers(X)
     n, n_columns = rows.shape
     if n_columns != len(layout.sizes):
@@ -162,7 +166,7 @@ def _padded(X: Any, layout: Layout, model: str) -> Fields:
     ids = np.full((n, layout.n_slots), layout.unknown[0], np.int32)
     values = np.zeros((n, layout.n_slots), np.float32)
     row = np.repeat(np.arange(n), lengths)
-    slot = np.arange(rows.nnz) - rows.indptr[row]
+    slot = rows.indices if layout.n_slots == n_columns else np.arange(rows.nnz) - rows.indptr[row]
     ids[row, slot] = layout.offsets[:-1][rows.indices]
     values[row, slot] = rows.data
     return Fields(ids, values)

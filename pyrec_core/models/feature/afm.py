@@ -23,17 +23,7 @@ class AFM(FeatureModel):
         Share of the sum of the pairs that is dropped in training.
     loss, l2, field_sizes, handle_unknown, n_epochs, batch_size, optimizer, learning_rate, early_stopping,
     validation_fraction, callbacks, n_threads, random_state, verbose
-        As in all models of this door: see `FeatureModel`.
-
-    Attributes
-    ----------
-    weights_ : dict of str to array
-        All parameters of the network.
-    classes_ : array (2,)
-        The labels of a classifier.
-    field_sizes_ : int64 (n_fields,)
-    loss_curve_, validation_scores_ : float64, one value an epoch
-    n_epochs_, n_features_in_ : int
+        As in all models of this door: see `FeatureModel`, also for the attributes.
 
     Examples
     --------
