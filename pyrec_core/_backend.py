@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from . import _blas, _detect
-from ._validation import check_int
+from ._validation import check_choice, check_int
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the arrays decide the device
+DEVICES = ("cpu", "cuda")
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
@@ -56,19 +57,30 @@ def is_cuda(array: Any) -> bool:
 
 
 def backend_of(*arrays: Array, n_threads: int | None = None) -> tuple[Any, Any, int]:
-    """Return ``(xp, native, exec)`` for arrays that all lie on one device.
+    """Return ``(xp, native, exec)`` for arrays that all lie on one device; None stands for an array that is not there.
 
     ``xp`` is NumPy or CuPy; ``native`` holds the kernels for it; ``exec`` is what each kernel takes first: the number
     of threads on the CPU, the current stream on a GPU.
     """
-    on_gpu = [is_cuda(a) for a in arrays]
+    on_gpu = [is_cuda(a) for a in arrays if a is not None]
     if not any(on_gpu):
-        return np, cpu(), check_threads(n_threads)
+        return backend_on("cpu", n_threads=n_threads)
     if not all(on_gpu):
-        raise ValueError("all arrays must be on one device, got NumPy and CUDA arrays together")
-    import cupy
+        raise TypeError("arrays must all be NumPy arrays or all CuPy arrays, got both")
+    return backend_on("cuda")
 
+
+def backend_on(device: str, *, n_threads: int | None = None) -> tuple[Any, Any, int]:
+    """Return what `backend_of` does for arrays on ``device``, "cpu" or "cuda"."""
+    if check_choice("device", device, DEVICES) == "cpu":
+        return np, cpu(), check_threads(n_threads)
+    cupy = importlib.import_module("cupy")
     return cupy, cuda(), cupy.cuda.get_current_stream().ptr
+
+
+def array_module(a: Array) -> Any:
+    """Return NumPy or CuPy, whichever ``a`` is an array of."""
+    return importlib.import_module("cupy") if is_cuda(a) else np
 
 
 def check_threads(n_threads: int | None) -> int:

@@ -192,6 +192,13 @@ def as_array(name: str, a: ArrayLike) -> NDArray[Any]:
         raise ValueError(f"{name} must be a rectangular array, got {type(a).__name__}: {error}") from None
 
 
+def _as_device_array(name: str, a: Any) -> Any:
+    """Return `as_array`, or for an array on a CUDA device (of any library) the CuPy view of it."""
+    if not hasattr(a, "__cuda_array_interface__"):
+        return as_array(name, a)
+    return import_module("cupy").asarray(a)
+
+
 def check_int(name: str, value: Any, *, low: int | None = None, high: int | None = None) -> int:
     """Return ``value`` as int; bool, float and str are a ``TypeError``."""
     if isinstance(value, (bool, np.bool_)) or (isinstance(value, np.ndarray) and value.ndim):
@@ -245,8 +252,8 @@ def check_bool(name: str, value: Any) -> bool:
 
 def check_integers(name: str, ids: ArrayLike) -> NDArray[Any]:
     """Return ``ids`` as an integer array of any shape; bool and float are a ``TypeError``."""
-    array = as_array(name, ids)
-    if array.size == 0 and not isinstance(ids, np.ndarray):
+    array: NDArray[Any] = _as_device_array(name, ids)
+    if array.size == 0 and isinstance(ids, (list, tuple)):
         array = array.astype(np.int64)  # NumPy makes an empty list float64
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, got {array.dtype}")
@@ -270,13 +277,6 @@ def check_ids(name: str, ids: ArrayLike, n: int, what: str) -> NDArray[np.int64]
     return check_id_range(name, array, n, what)
 
 
-def _as_device_array(name: str, a: Any) -> Any:
-    """Return `as_array`, or for an array on a CUDA device (of any library) the CuPy view of it."""
-    if not hasattr(a, "__cuda_array_interface__"):
-        return as_array(name, a)
-    return import_module("cupy").asarray(a)
-
-
 def check_float_array(name: str, a: Any, ndim: int | None) -> Any:
     """Return ``a`` as a C-contiguous float32 or float64 array of ``ndim`` dimensions (None: any), where it lies."""
     array = _as_device_array(name, a)
@@ -284,6 +284,13 @@ def check_float_array(name: str, a: Any, ndim: int | None) -> Any:
         raise TypeError(f"{name} must be float32 or float64, got {array.dtype}")
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{name} must be {ndim}-D, got shape {array.shape}")
+    return contiguous(array)
+
+
+def contiguous(array: Any, dtype: DTypeLike | None = None) -> Any:
+    """Return ``array``, NumPy's or CuPy's, C-contiguous and of this dtype: itself if it is so already."""
+    if dtype is not None:
+        array = array.astype(dtype, copy=False)
     return array if array.flags.c_contiguous else array.copy(order="C")
 
 
@@ -302,18 +309,24 @@ def check_like(name: str, a: Any, shape: tuple[int, ...], dtype: DTypeLike) -> A
         raise TypeError(f"{name} must be {np.dtype(dtype)}, got {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-    return array if array.flags.c_contiguous else array.copy(order="C")
+    return contiguous(array)
 
 
-def check_inplace(name: str, a: Any, ndim: int | None) -> None:
-    """Refuse what a kernel cannot write in place: all but a C-contiguous, writeable float32 or float64 array."""
-    if not isinstance(a, np.ndarray):
-        raise TypeError(f"{name} must be a NumPy array, got {type(a).__name__}")
+def check_inplace(name: str, a: Any, ndim: int | None) -> Any:
+    """Return ``a``, refusing what a kernel cannot write in place.
+
+    That is all but a C-contiguous, writeable float32 or float64 array, of NumPy or on a CUDA device.
+    """
+    if hasattr(a, "__cuda_array_interface__"):
+        a = _as_device_array(name, a)
+    elif not isinstance(a, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy or CuPy array, got {type(a).__name__}")
     if a.dtype not in _FLOATS:
         raise TypeError(f"{name} must be float32 or float64, got {a.dtype}")
     if ndim is not None and a.ndim != ndim:
         raise ValueError(f"{name} must be {ndim}-D, got shape {a.shape}")
-    if not (a.flags.c_contiguous and a.flags.writeable and a.flags.aligned):
-        raise ValueError(
-            f"{name} must be C-contiguous and writeable, got flags C={a.flags.c_contiguous}, W={a.flags.writeable}"
-        )
+    flags = a.flags  # CuPy's arrays are aligned, and all can be written to
+    writeable = getattr(flags, "writeable", True)
+    if not (flags.c_contiguous and writeable and getattr(flags, "aligned", True)):
+        raise ValueError(f"{name} must be C-contiguous and writeable, got flags C={flags.c_contiguous}, W={writeable}")
+    return a

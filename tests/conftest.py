@@ -1,10 +1,13 @@
 """Fixtures for all tests, and how hypothesis runs."""
 
+import importlib
 import os
 import signal
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from devices import ORDERS, Device, double, simt
 from hypothesis import settings
 
 import pyrec_core
@@ -13,6 +16,7 @@ SOURCE_TREE = (Path(__file__).parent.parent / "CMakeLists.txt").exists()  # `mak
 
 # Compiled code has no slow first example to complain about, but a loaded machine has; examples are the same each run.
 settings.register_profile("pyrec", deadline=None, derandomize=True, max_examples=30)
+settings.register_profile("few", settings.get_profile("pyrec"), max_examples=3)  # under a slow sanitizer
 settings.load_profile("pyrec")
 
 
@@ -47,3 +51,38 @@ def cupy():
     except cupy.cuda.runtime.CUDARuntimeError as error:
         pytest.skip(f"no GPU: {error}")
     return cupy
+
+
+class Devices:
+    """The devices to compare with the CPU, each to be entered: the test double in two orders, and a GPU."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def __iter__(self):
+        return (_device(name) for name in self.names)
+
+
+@contextmanager
+def _device(name):
+    if name in ORDERS:
+        with double(name) as device:
+            yield device
+    else:
+        yield Device(name, importlib.import_module("cupy"))
+
+
+@pytest.fixture(scope="session")
+def devices():
+    """All devices that there are."""
+    names = []
+    with suppress(ImportError):
+        simt()
+        names += ORDERS
+    with suppress(ImportError):
+        cupy = importlib.import_module("cupy")
+        with suppress(cupy.cuda.runtime.CUDARuntimeError):
+            names += ["cuda"] * (cupy.cuda.runtime.getDeviceCount() > 0)
+    if not names:
+        pytest.skip("no GPU with CuPy, and no test double of one (PYREC_SIMT=ON builds it)")
+    return Devices(names)

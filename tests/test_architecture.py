@@ -176,7 +176,7 @@ def test_no_leaf_model_imports_or_extends_another():
 
 
 def families(variable):
-    found = re.search(rf"set\({variable} ([^)]*)\)", (ROOT / "CMakeLists.txt").read_text())
+    found = re.search(rf"set\({variable}\s([^)]*)\)", (ROOT / "CMakeLists.txt").read_text())
     return found.group(1).split()
 
 

@@ -7,19 +7,19 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .._backend import Array, cpu
+from .._backend import Array, array_module, cpu
 from .._validation import Csr, check_float_array, check_inplace, check_interactions
 
 Lists = tuple[NDArray[np.int64], NDArray[np.int32]] | None
 
 
-def result_of(name: str, a: Array, overwrite: bool, ndim: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
+def result_of(name: str, a: Array, overwrite: bool, ndim: int | None) -> tuple[Array, Array]:
     """Return where a result of the shape of ``a`` goes, and ``a``: one and the same array to overwrite it."""
     if overwrite:
-        check_inplace(name, a, ndim)
+        a = check_inplace(name, a, ndim)
         return a, a
     a = check_float_array(name, a, ndim)
-    return np.empty_like(a), a
+    return array_module(a).empty_like(a), a
 
 
 def pattern(name: str, lists: Any, n: int, n_items: int) -> Lists:

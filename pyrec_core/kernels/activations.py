@@ -4,11 +4,7 @@ The ways back start from the outputs, so that inputs need not be kept; only `l2_
 NaN goes through, infinities go as the formulas say.
 """
 
-from typing import Any
-
-from numpy.typing import NDArray
-
-from .._backend import Array, check_threads, cpu
+from .._backend import Array, backend_of
 from .._validation import check_choice, check_float, check_like
 from ._arguments import result_of
 from .random import _stream
@@ -41,12 +37,12 @@ def _alpha(name: str, alpha: float | None) -> float:
 
 def activation_forward(
     x: Array, name: str, *, alpha: float | None = None, overwrite: bool = False, n_threads: int | None = None
-) -> NDArray[Any]:
+) -> Array:
     """Return ``f(x)``, element by element.
 
     Parameters
     ----------
-    x : float32 or float64 array of any shape
+    x : float32 or float64 array of any shape, NumPy or CuPy
     name : one of `ACTIVATIONS`
         "identity" x; "sigmoid" ``1 / (1 + exp(-x))``; "tanh"; "softplus" ``log(1 + exp(x))``; and with x for x > 0 and
         this for the others: "relu" 0, "leaky" ``alpha x``, "elu" ``alpha (exp(x) - 1)``. "selu" (Klambauer et al.
@@ -54,7 +50,7 @@ def activation_forward(
     alpha : float >= 0, optional
         Default 0.01 for "leaky", 1 for "elu"; the others have none.
     overwrite : bool
-        Write the result over ``x``, which must be a C-contiguous, writeable NumPy array.
+        Write the result over ``x``, which must be a C-contiguous, writeable array.
     n_threads : int, optional
 
     Returns
@@ -70,7 +66,8 @@ def activation_forward(
     """
     alpha = _alpha(name, alpha)
     y, x = result_of("x", x, overwrite, None)
-    cpu().activation_forward(check_threads(n_threads), y.reshape(-1), x.reshape(-1), name, alpha)
+    _, native, ex = backend_of(x, n_threads=n_threads)
+    native.activation_forward(ex, y.reshape(-1), x.reshape(-1), name, alpha)
     return y
 
 
@@ -82,19 +79,19 @@ def activation_backward(
     alpha: float | None = None,
     overwrite: bool = False,
     n_threads: int | None = None,
-) -> NDArray[Any]:
+) -> Array:
     """Return ``d_y * f'(x)`` from ``y = f(x)``.
 
     Parameters
     ----------
-    d_y : float32 or float64 array of any shape
+    d_y : float32 or float64 array of any shape, NumPy or CuPy
         Gradient of ``y``.
     y : array of the same shape and dtype
         What `activation_forward` returned: it tells the slope.
     name, alpha, n_threads
         As in `activation_forward`. The slope at 0 is that of the side below: 0 for "relu".
     overwrite : bool
-        Write the result over ``d_y``, which must be a C-contiguous, writeable NumPy array.
+        Write the result over ``d_y``, which must be a C-contiguous, writeable array.
 
     Returns
     -------
@@ -103,32 +100,35 @@ def activation_backward(
     alpha = _alpha(name, alpha)
     d_x, d_y = result_of("d_y", d_y, overwrite, None)
     y = check_like("y", y, d_y.shape, d_y.dtype)
-    cpu().activation_backward(check_threads(n_threads), d_x.reshape(-1), d_y.reshape(-1), y.reshape(-1), name, alpha)
+    _, native, ex = backend_of(d_y, y, n_threads=n_threads)
+    native.activation_backward(ex, d_x.reshape(-1), d_y.reshape(-1), y.reshape(-1), name, alpha)
     return d_x
 
 
-def _rows(name: str, a: NDArray[Any]) -> tuple[int, int]:
+def _rows(name: str, a: Array) -> tuple[int, int]:
     if a.ndim == 0:
         raise ValueError(f"{name} must have at least one dimension, got shape ()")
     return a.size // max(a.shape[-1], 1), a.shape[-1]
 
 
-def _row_forward(kind: str, x: Array, overwrite: bool, n_threads: int | None) -> NDArray[Any]:
+def _row_forward(kind: str, x: Array, overwrite: bool, n_threads: int | None) -> Array:
     y, x = result_of("x", x, overwrite, None)
     shape = _rows("x", x)
-    cpu().row_forward(check_threads(n_threads), y.reshape(shape), x.reshape(shape), kind)
+    _, native, ex = backend_of(x, n_threads=n_threads)
+    native.row_forward(ex, y.reshape(shape), x.reshape(shape), kind)
     return y
 
 
-def _row_backward(kind: str, d_y: Array, name: str, of: Array, overwrite: bool, n_threads: int | None) -> NDArray[Any]:
+def _row_backward(kind: str, d_y: Array, name: str, of: Array, overwrite: bool, n_threads: int | None) -> Array:
     d_x, d_y = result_of("d_y", d_y, overwrite, None)
     shape = _rows("d_y", d_y)
     of = check_like(name, of, d_y.shape, d_y.dtype)
-    cpu().row_backward(check_threads(n_threads), d_x.reshape(shape), d_y.reshape(shape), of.reshape(shape), kind)
+    _, native, ex = backend_of(d_y, of, n_threads=n_threads)
+    native.row_backward(ex, d_x.reshape(shape), d_y.reshape(shape), of.reshape(shape), kind)
     return d_x
 
 
-def softmax_forward(x: Array, *, overwrite: bool = False, n_threads: int | None = None) -> NDArray[Any]:
+def softmax_forward(x: Array, *, overwrite: bool = False, n_threads: int | None = None) -> Array:
     """Softmax over the last axis: ``exp(x) / sum exp(x)``.
 
     Parameters
@@ -136,7 +136,7 @@ def softmax_forward(x: Array, *, overwrite: bool = False, n_threads: int | None 
     x : float32 or float64 array (..., n)
         -inf is an element that is not there, of softmax 0, also where all are.
     overwrite : bool
-        Write the result over ``x``, which must be a C-contiguous, writeable NumPy array.
+        Write the result over ``x``, which must be a C-contiguous, writeable array.
     n_threads : int, optional
 
     Returns
@@ -146,7 +146,7 @@ def softmax_forward(x: Array, *, overwrite: bool = False, n_threads: int | None 
     return _row_forward("softmax", x, overwrite, n_threads)
 
 
-def softmax_backward(d_y: Array, y: Array, *, overwrite: bool = False, n_threads: int | None = None) -> NDArray[Any]:
+def softmax_backward(d_y: Array, y: Array, *, overwrite: bool = False, n_threads: int | None = None) -> Array:
     """Gradient of `softmax_forward`: ``y * (d_y - sum(y * d_y))``.
 
     Parameters
@@ -155,7 +155,7 @@ def softmax_backward(d_y: Array, y: Array, *, overwrite: bool = False, n_threads
     y : array of the same shape and dtype
         What `softmax_forward` returned.
     overwrite : bool
-        Write the result over ``d_y``, which must be a C-contiguous, writeable NumPy array.
+        Write the result over ``d_y``, which must be a C-contiguous, writeable array.
     n_threads : int, optional
 
     Returns
@@ -165,19 +165,17 @@ def softmax_backward(d_y: Array, y: Array, *, overwrite: bool = False, n_threads
     return _row_backward("softmax", d_y, "y", y, overwrite, n_threads)
 
 
-def log_softmax_forward(x: Array, *, overwrite: bool = False, n_threads: int | None = None) -> NDArray[Any]:
+def log_softmax_forward(x: Array, *, overwrite: bool = False, n_threads: int | None = None) -> Array:
     """Logarithm of `softmax_forward`, right also where that is 0. Parameters and result are the same."""
     return _row_forward("log_softmax", x, overwrite, n_threads)
 
 
-def log_softmax_backward(
-    d_y: Array, y: Array, *, overwrite: bool = False, n_threads: int | None = None
-) -> NDArray[Any]:
+def log_softmax_backward(d_y: Array, y: Array, *, overwrite: bool = False, n_threads: int | None = None) -> Array:
     """Gradient of `log_softmax_forward`: ``d_y - exp(y) * sum(d_y)``. Parameters are those of `softmax_backward`."""
     return _row_backward("log_softmax", d_y, "y", y, overwrite, n_threads)
 
 
-def l2_normalize_forward(x: Array, *, overwrite: bool = False, n_threads: int | None = None) -> NDArray[Any]:
+def l2_normalize_forward(x: Array, *, overwrite: bool = False, n_threads: int | None = None) -> Array:
     """Vectors along the last axis at length 1: ``x / |x|``.
 
     Parameters and result are those of `softmax_forward`. A vector shorter than 1e-12 has no direction: it becomes 0,
@@ -186,9 +184,7 @@ def l2_normalize_forward(x: Array, *, overwrite: bool = False, n_threads: int | 
     return _row_forward("l2_normalize", x, overwrite, n_threads)
 
 
-def l2_normalize_backward(
-    d_y: Array, x: Array, *, overwrite: bool = False, n_threads: int | None = None
-) -> NDArray[Any]:
+def l2_normalize_backward(d_y: Array, x: Array, *, overwrite: bool = False, n_threads: int | None = None) -> Array:
     """Gradient of `l2_normalize_forward`, ``(d_y - y (y . d_y)) / |x|``, from its input ``x``."""
     return _row_backward("l2_normalize", d_y, "x", x, overwrite, n_threads)
 
@@ -203,20 +199,20 @@ def dropout(
     first: int = 0,
     overwrite: bool = False,
     n_threads: int | None = None,
-) -> NDArray[Any]:
+) -> Array:
     """Elements kept with probability ``1 - rate`` and divided by it, the others 0. Srivastava et al. 2014.
 
     It is its own gradient: the same call on ``d_y`` gives ``d_x``, and no mask need be kept.
 
     Parameters
     ----------
-    x : float32 or float64 array of any shape
+    x : float32 or float64 array of any shape, NumPy or CuPy
     rate : float in [0, 1)
     seed, purpose, epoch, first
         Where the draws stand, as in `pyrec_core.kernels.random.uniform`: element i of ``x``, in C order, is kept where
         element ``first + i`` of the float32 stream is >= ``rate``, whatever the dtype of ``x``.
     overwrite : bool
-        Write the result over ``x``, which must be a C-contiguous, writeable NumPy array.
+        Write the result over ``x``, which must be a C-contiguous, writeable array.
     n_threads : int, optional
 
     Returns
@@ -235,5 +231,6 @@ def dropout(
         raise ValueError(f"rate must be < 1, got {rate}")
     y, x = result_of("x", x, overwrite, None)
     where = _stream(seed, purpose, epoch, first)
-    cpu().dropout(check_threads(n_threads), y.reshape(-1), x.reshape(-1), rate, *where)
+    _, native, ex = backend_of(x, n_threads=n_threads)
+    native.dropout(ex, y.reshape(-1), x.reshape(-1), rate, *where)
     return y

@@ -3,13 +3,11 @@
 Philox4x32-10 (Salmon et al. 2011): the same numbers on any machine, SIMD level, device and number of threads.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
-from .._backend import check_threads, cpu
-from .._validation import check_choice, check_float_dtype, check_int, check_integers
+from .._backend import Array, backend_of, backend_on
+from .._validation import check_choice, check_float_dtype, check_int, check_integers, contiguous
 
 __all__ = ["PURPOSES", "integers", "uniform", "uniform_at"]
 
@@ -34,8 +32,9 @@ def uniform(
     epoch: int = 0,
     first: int = 0,
     dtype: DTypeLike = np.float64,
+    device: str = "cpu",
     n_threads: int | None = None,
-) -> NDArray[Any]:
+) -> Array:
     """Elements ``first .. first + n - 1`` of a stream of numbers uniform in [0, 1).
 
     Parameters
@@ -51,6 +50,8 @@ def uniform(
         Position of the first element; a stream may be taken in pieces.
     dtype : float32 or float64
         float32 keeps the highest 24 of the bits from which float64 keeps 53.
+    device : {"cpu", "cuda"}
+        Where the result lies; its bits are the same.
     n_threads : int, optional
 
     Returns
@@ -64,8 +65,9 @@ def uniform(
     >>> bool((whole[4:] == uniform(6, seed=7, purpose="noise", first=4)).all())
     True
     """
-    out = np.empty(check_int("n", n, low=0), check_float_dtype("dtype", dtype))
-    cpu().random_uniform(check_threads(n_threads), out, *_stream(seed, purpose, epoch, first))
+    xp, native, ex = backend_on(device, n_threads=n_threads)
+    out = xp.empty(check_int("n", n, low=0), check_float_dtype("dtype", dtype))
+    native.random_uniform(ex, out, *_stream(seed, purpose, epoch, first))
     return out
 
 
@@ -77,7 +79,7 @@ def uniform_at(
     epoch: int = 0,
     dtype: DTypeLike = np.float64,
     n_threads: int | None = None,
-) -> NDArray[Any]:
+) -> Array:
     """Elements of the stream of `uniform` at these positions.
 
     What is drawn for one position does not depend on which others are asked for.
@@ -105,9 +107,10 @@ def uniform_at(
         raise ValueError(f"positions must be 1-D, got shape {at.shape}")
     if at.size and (at.min() < 0 or at.max() >= 2**63):
         raise ValueError(f"positions must be in 0..2**63 - 1, got {at.min()} to {at.max()}")
-    at = np.ascontiguousarray(at, np.int64)
-    out = np.empty(len(at), check_float_dtype("dtype", dtype))
-    cpu().random_uniform_at(check_threads(n_threads), out, at, *_stream(seed, purpose, epoch, 0)[:3])
+    at = contiguous(at, np.int64)
+    xp, native, ex = backend_of(at, n_threads=n_threads)
+    out = xp.empty(len(at), check_float_dtype("dtype", dtype))
+    native.random_uniform_at(ex, out, at, *_stream(seed, purpose, epoch, 0)[:3])
     return out
 
 
@@ -119,8 +122,9 @@ def integers(
     purpose: str,
     epoch: int = 0,
     first: int = 0,
+    device: str = "cpu",
     n_threads: int | None = None,
-) -> NDArray[np.int64]:
+) -> Array:
     """Elements ``first .. first + n - 1`` of a stream of integers uniform in [0, high).
 
     Parameters are those of `uniform`. The distribution is off by at most ``high / 2**64``.
@@ -130,6 +134,7 @@ def integers(
     int64 array (n,)
     """
     high = check_int("high", high, low=1, high=2**63 - 1)
-    out = np.empty(check_int("n", n, low=0), np.int64)
-    cpu().random_integers(check_threads(n_threads), out, high, *_stream(seed, purpose, epoch, first))
+    xp, native, ex = backend_on(device, n_threads=n_threads)
+    out = xp.empty(check_int("n", n, low=0), np.int64)
+    native.random_integers(ex, out, high, *_stream(seed, purpose, epoch, first))
     return out

@@ -144,7 +144,8 @@ def is_among(keys: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.b
 
 def draws(seed: int, users: NDArray[np.int64], items: NDArray[Any]) -> NDArray[np.float64]:
     """Return a number in [0, 1) for each pair, on which no other pair of the data has an influence."""
-    return uniform_at(users * _MAX_ITEMS + items, seed=seed, purpose="split", epoch=PAIRS)
+    drawn: NDArray[np.float64] = uniform_at(users * _MAX_ITEMS + items, seed=seed, purpose="split", epoch=PAIRS)
+    return drawn
 
 
 def shuffled_place(X: Csr, row: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

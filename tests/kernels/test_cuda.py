@@ -1,19 +1,10 @@
-"""The CUDA module: importable anywhere, and on a GPU the same results as the CPU."""
+"""The CUDA module: importable anywhere."""
 
 import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from helpers import cases
-
-from pyrec_core.kernels.interaction import (
-    bi_interaction_backward,
-    bi_interaction_forward,
-    fm_backward,
-    fm_forward,
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,39 +16,6 @@ def simd_level():
 def native():
     """The CUDA module."""
     return pytest.importorskip("pyrec_core._cuda", reason="_cuda was not built (no nvcc, or PYREC_CUDA=OFF)")
-
-
-def check_equals_cpu(cupy, kernel, *arrays):
-    """Compare a kernel on CuPy arrays with the same kernel on NumPy arrays."""
-    on_gpu = kernel(*map(cupy.asarray, arrays))
-    assert isinstance(on_gpu, cupy.ndarray)
-    assert on_gpu.dtype == arrays[0].dtype
-    tolerance = 1e-5 if arrays[0].dtype == np.float32 else 1e-13
-    np.testing.assert_allclose(on_gpu.get(), kernel(*arrays), rtol=tolerance, atol=tolerance * 100)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@cases(ndim=3)
-def test_bi_interaction_equals_cpu(cupy, native, dtype, shape, seed):
-    rng = np.random.default_rng(seed)
-    emb, d_out = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[::2]).astype(dtype)
-    check_equals_cpu(cupy, bi_interaction_forward, emb)
-    check_equals_cpu(cupy, bi_interaction_backward, d_out, emb)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@cases(ndim=3)
-def test_fm_equals_cpu(cupy, native, dtype, shape, seed):
-    rng = np.random.default_rng(seed)
-    emb, d_out = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[0]).astype(dtype)
-    check_equals_cpu(cupy, fm_forward, emb)
-    check_equals_cpu(cupy, fm_backward, d_out, emb)
-
-
-def test_large_arrays_and_other_streams(cupy, native):
-    emb = np.random.default_rng(0).normal(size=(40_000, 3, 500)).astype("f4")  # more elements than threads
-    with cupy.cuda.Stream(non_blocking=True):
-        check_equals_cpu(cupy, bi_interaction_forward, emb)
 
 
 def test_module_says_whether_it_can_run(native):

@@ -157,7 +157,7 @@ def test_threads_of_blas_are_put_back():
         (lambda: linalg.syrk(np.ones(3)), ValueError, r"a must be 2-D, got shape \(3,\)"),
         (lambda: linalg.cholesky_(np.ones((2, 3))), ValueError, r"a must be square, got shape \(2, 3\)"),
         (lambda: linalg.cholesky_(np.eye(4)[::2, ::2]), ValueError, "a must be C-contiguous and writeable"),
-        (lambda: linalg.cholesky_([[1.0]]), TypeError, "a must be a NumPy array, got list"),
+        (lambda: linalg.cholesky_([[1.0]]), TypeError, "a must be a NumPy or CuPy array, got list"),
         (lambda: linalg.inverse_from_cholesky_(np.zeros((2, 2))), ValueError, "factor must have a positive diagonal"),
     ],
 )  # fmt: skip

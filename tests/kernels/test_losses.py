@@ -340,7 +340,7 @@ def test_log_q_is_subtracted_as_given():
             ValueError,
             "label_smoothing must be <= 1.0",
         ),
-        (lambda: losses.bpr([[1.0, 2.0]], overwrite=True), TypeError, "scores must be a NumPy array, got list"),
+        (lambda: losses.bpr([[1.0, 2.0]], overwrite=True), TypeError, "scores must be a NumPy or CuPy array, got list"),
         (
             lambda: losses.bpr(np.ones((4, 4)).T[::2], overwrite=True),
             ValueError,

@@ -9,7 +9,7 @@
 #include <initializer_list>
 #include <string>
 
-#include "common.hpp"
+#include "random.hpp"
 
 namespace py = pybind11;
 
@@ -53,6 +53,12 @@ inline void require(bool holds, const char* message) {
     if (!holds) throw py::value_error(message);
 }
 
+inline Stream stream_of(std::uint64_t seed, std::uint32_t purpose, std::uint32_t epoch) {
+    require(purpose < 1u << 8, "purpose must be below 2^8");
+    require(epoch < 1u << 24, "epoch must be below 2^24");
+    return {seed, purpose, epoch};
+}
+
 }  // namespace pyrec
 
 #ifdef PYREC_CUDA
@@ -60,3 +66,16 @@ inline void require(bool holds, const char* message) {
 #else
 #include "host_arrays.hpp"
 #endif
+
+namespace pyrec {
+
+template <class T>
+Csr<T> csr(const char* name, const In<Index>& indptr, const In<Id>& indices, const In<T>& data, Index cols) {
+    require(indptr.ndim == 1 && indptr.shape[0] >= 1, "indptr must be 1-D with at least one element");
+    require_offsets(name, indptr, indptr.shape[0] - 1, indices.size());
+    require_shape(name, data, {indices.size()});
+    require_ids(name, indices.data, indices.size(), cols);
+    return {indptr.data, indices.data, data.data, indptr.shape[0] - 1, cols};
+}
+
+}  // namespace pyrec

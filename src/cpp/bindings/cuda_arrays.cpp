@@ -18,7 +18,7 @@ bool is_contiguous(const std::vector<Index>& strides, const Array<void>& a, Inde
 }  // namespace
 
 bool read_array(py::handle src, ElementType type, bool writeable, Array<void>& a) {
-    const py::object interface = py::getattr(src, kArrayInterface, py::none());
+    const py::object interface = py::getattr(src, "__cuda_array_interface__", py::none());
     if (!py::isinstance<py::dict>(interface)) return false;
     const auto entry = [&](const char* key) { return py::object(interface.attr("get")(key)); };  // or None
 

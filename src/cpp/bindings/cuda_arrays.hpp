@@ -7,9 +7,6 @@
 
 namespace pyrec {
 
-// __cuda_array_interface__ in _cuda; in _simt, whose device is the CPU, __array_interface__: the same format.
-extern const char* const kArrayInterface;
-
 struct ElementType {
     char kind;  // of the interface's typestr: b, i, u or f
     Index size;
@@ -27,6 +24,10 @@ template <class T> constexpr ElementType element_type() {
 // Reads the interface of `src` into `a`; false unless it is an aligned C-contiguous array of exactly this type, at most
 // 4-dimensional. What another stream still does to the array is not awaited: the caller has ordered it before ours.
 bool read_array(py::handle src, ElementType type, bool writeable, Array<void>& a);
+
+// What cannot be looked at from here: the Python functions have checked ids and offsets on the device.
+inline void require_offsets(const char*, const In<Index>&, Index, Index) {}
+inline void require_ids(const char*, const Id*, Index, Index) {}
 
 }  // namespace pyrec
 

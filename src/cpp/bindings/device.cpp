@@ -5,8 +5,6 @@
 
 namespace pyrec {
 
-const char* const kArrayInterface = "__cuda_array_interface__";
-
 namespace {
 
 std::string version_text(int version) {  // CUDA's 13020 is 13.2

@@ -2,7 +2,6 @@
 #pragma once
 #include "array.hpp"
 #include "blas.hpp"
-#include "random.hpp"
 
 namespace pyrec {
 
@@ -12,21 +11,6 @@ bool stop_requested();  // runs Python's signal handlers; true leaves their exce
 // Offsets and ids of a CSR matrix, checked so that no kernel can be led out of bounds.
 void require_offsets(const char* name, const In<Index>& indptr, Index rows, Index nnz);
 void require_ids(const char* name, const Id* ids, Index n, Index bound);
-
-template <class T>
-Csr<T> csr(const char* name, const In<Index>& indptr, const In<Id>& indices, const In<T>& data, Index cols) {
-    require(indptr.ndim == 1 && indptr.shape[0] >= 1, "indptr must be 1-D with at least one element");
-    require_offsets(name, indptr, indptr.shape[0] - 1, indices.size());
-    require_shape(name, data, {indices.size()});
-    require_ids(name, indices.data, indices.size(), cols);
-    return {indptr.data, indices.data, data.data, indptr.shape[0] - 1, cols};
-}
-
-inline Stream stream_of(std::uint64_t seed, std::uint32_t purpose, std::uint32_t epoch) {
-    require(purpose < 1u << 8, "purpose must be below 2^8");
-    require(epoch < 1u << 24, "epoch must be below 2^24");
-    return {seed, purpose, epoch};
-}
 
 }  // namespace pyrec
 

@@ -1,9 +1,8 @@
-// _simt: the CUDA kernels on NumPy arrays, run by the test double in src/cuda/simt. Its streams are orders of lanes.
+// _simt: the CUDA kernels on memory of the CPU, run by the test double in src/cuda/simt. Its streams are orders of
+// lanes.
 #include "array.hpp"
 
 namespace pyrec {
-
-const char* const kArrayInterface = "__array_interface__";
 
 void bind_simt(py::module_& m) {
     m.attr("natural") = 0;

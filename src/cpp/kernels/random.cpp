@@ -18,10 +18,9 @@ void random_uniform_at(const Exec& ex, T* out, const Index* position, Index n, c
 
 void random_integers(const Exec& ex, Index* out, Index n, std::uint64_t high, const Stream& stream,
                      std::uint64_t first) {
-    __extension__ using Wide = unsigned __int128;
     parallel_ranges(ex, n, 16384, [=](Index begin, Index end) {
         for_random_bits(stream, first, begin, end,
-                        [=](Index k, std::uint64_t bits) { out[k] = static_cast<Index>(Wide{bits} * high >> 64); });
+                        [=](Index k, std::uint64_t bits) { out[k] = static_cast<Index>(high_product(bits, high)); });
     });
 }
 

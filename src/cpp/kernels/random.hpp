@@ -53,6 +53,12 @@ PYREC_HOST_DEVICE inline void for_random_bits(const Stream& s, std::uint64_t fir
     }
 }
 
+// The higher half of a product: of random bits and n, uniform in [0, n) but for a bias of at most n / 2^64.
+PYREC_HOST_DEVICE inline std::uint64_t high_product(std::uint64_t a, std::uint64_t b) {
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<std::uint64_t>(Wide{a} * b >> 64);
+}
+
 // In [0, 1), from 64 random bits, of which the highest 53 or 24 are used.
 template <class T> PYREC_HOST_DEVICE inline T unit_interval(std::uint64_t bits) {
     if constexpr (sizeof(T) == 4)
