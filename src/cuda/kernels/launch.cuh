@@ -54,7 +54,12 @@ void launch(void (*kernel)(P...), Index grid, int block, std::size_t shared_byte
 #if defined(PYREC_SIMT) || defined(__CUDACC__)
 namespace pyrec {
 
-constexpr int kBlock = 256;  // threads a block where nothing asks for another number
+// Threads a block where nothing asks for another number. Where lanes are threads of the CPU, two warps show every race.
+#ifdef PYREC_SIMT_THREADS
+constexpr int kBlock = 64;
+#else
+constexpr int kBlock = 256;
+#endif
 
 // Blocks for n elements, one a thread; beyond the cap threads take several, as any device is full long before it.
 inline Index grid_for(Index n) {

@@ -36,7 +36,7 @@ template <class T, class F> __device__ T block_reduce(T value, F combine, T* sha
 }
 
 // Threads of a block that shares a row of n elements.
-inline int row_block(Index n) { return n <= 128 ? kWarp : 256; }
+inline int row_block(Index n) { return n <= 128 ? kWarp : kBlock; }
 
 // f(b) for every row b in [0, B), a block a row.
 template <class F> __device__ void for_rows(Index B, F f) {

@@ -10,7 +10,7 @@
 
 namespace pyrec::simt {
 
-constexpr unsigned kResident = 4;  // blocks at a time, so that races between blocks are seen as well
+constexpr unsigned kResident = 2;  // blocks at a time, so that races between blocks are seen as well
 
 struct Block : BlockState {
     Block(const Config& config, unsigned number) : BlockState(config, number), whole(config.block) {
