@@ -1,6 +1,7 @@
 """The only importer of the native modules: which one serves given arrays, and with how many threads."""
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,36 @@ def cpu() -> ModuleType:
 def cuda() -> ModuleType:
     """Return the CUDA module; ImportError where it was not built."""
     return importlib.import_module("._cuda", __package__)
+
+
+def cuda_problem() -> str:
+    """Say in a sentence why arrays on a GPU cannot be used here; empty if they can."""
+    try:
+        native = cuda()
+    except ImportError as error:
+        if importlib.util.find_spec(f"{__package__}._cuda") is not None:
+            return f"the CUDA module does not load: {error}"
+        return "pyrec_core was built without CUDA (it is built where nvcc is found, or PYREC_CUDA=ON says what is missing)"
+    status: str = native.cuda_status()
+    if status:
+        return status
+    if importlib.util.find_spec("cupy") is None:
+        return "CuPy is not installed (pip install pyrec_core[cuda13], or [cuda12])"
+    return ""
+
+
+def check_device(device: str) -> str:
+    """Return ``device``, "cpu" or "cuda"; ImportError where it is "cuda" and that cannot be used."""
+    if check_choice("device", device, DEVICES) == "cuda" and (problem := cuda_problem()):
+        raise ImportError(f"device='cuda' cannot be used: {problem}")
+    return device
+
+
+def to_device(array: Array, device: str) -> Array:
+    """Return ``array`` on ``device``; itself if it lies there."""
+    if is_cuda(array):
+        return array if device == "cuda" else array.get()
+    return importlib.import_module("cupy").asarray(array) if device == "cuda" else array
 
 
 def is_cuda(array: Any) -> bool:

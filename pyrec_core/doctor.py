@@ -98,12 +98,13 @@ def _linear_algebra() -> tuple[str, str, str]:
 
 
 def _cuda() -> tuple[str, str, str]:
-    try:
-        native = _backend.cuda()
-    except ImportError as error:
-        built = importlib.util.find_spec("pyrec_core._cuda") is not None
-        return "CUDA", "off", str(error) if built else ""
-    status = native.cuda_status()
-    if status:
-        return "CUDA", f"module built, not usable: {status}", ""
-    return "CUDA", f"module built, {native.device_count()} device(s)", ""
+    built = importlib.util.find_spec("pyrec_core._cuda") is not None
+    problem = _backend.cuda_problem()
+    if problem:
+        return "CUDA", f"off: {problem}", problem if built and _has_gpu() else ""
+    return "CUDA", f"module built, {_backend.cuda().device_count()} device(s)", ""
+
+
+def _has_gpu() -> bool:
+    """Whether this machine has a GPU of NVIDIA: only then something is wrong where CUDA cannot be used."""
+    return os.path.exists("/proc/driver/nvidia/version") or os.path.exists("/dev/nvidia0")

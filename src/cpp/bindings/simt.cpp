@@ -7,6 +7,7 @@ namespace pyrec {
 void bind_simt(py::module_& m) {
     m.attr("natural") = 0;
     m.attr("reversed") = 1;
+    m.def("cuda_status", [] { return ""; });  // it can be used
 }
 
 }  // namespace pyrec
