@@ -14,8 +14,8 @@ __all__ = [
     "inner_products_forward",
 ]
 
-_RUNS = 128  # of examples at most, whose gradients of weights are summed apart: never as many as there are threads
-_RUN = 16  # examples at least
+_RUNS = 128  # of examples, at most: the gradients of weights are first summed over each
+_RUN = 16  # examples of a run, at least
 
 
 def bi_interaction_forward(emb: Array, *, n_threads: int | None = None) -> Array:

@@ -9,10 +9,14 @@ import pytest
 from helpers import cases
 
 from pyrec_core.kernels.interaction import (
+    attention_pooling_backward,
+    attention_pooling_forward,
     bi_interaction_backward,
     bi_interaction_forward,
     fm_backward,
     fm_forward,
+    inner_products_backward,
+    inner_products_forward,
 )
 
 
@@ -29,11 +33,12 @@ def native():
 
 def check_equals_cpu(cupy, kernel, *arrays):
     """Compare a kernel on CuPy arrays with the same kernel on NumPy arrays."""
-    on_gpu = kernel(*map(cupy.asarray, arrays))
-    assert isinstance(on_gpu, cupy.ndarray)
-    assert on_gpu.dtype == arrays[0].dtype
+    on_gpu, on_cpu = kernel(*map(cupy.asarray, arrays)), kernel(*arrays)
     tolerance = 1e-5 if arrays[0].dtype == np.float32 else 1e-13
-    np.testing.assert_allclose(on_gpu.get(), kernel(*arrays), rtol=tolerance, atol=tolerance * 100)
+    for got, want in zip(*(r if isinstance(r, tuple) else (r,) for r in (on_gpu, on_cpu)), strict=True):
+        assert isinstance(got, cupy.ndarray)
+        assert got.dtype == arrays[0].dtype
+        np.testing.assert_allclose(got.get(), want, rtol=tolerance, atol=tolerance * 100)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -52,6 +57,27 @@ def test_fm_equals_cpu(cupy, native, dtype, shape, seed):
     emb, d_out = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[0]).astype(dtype)
     check_equals_cpu(cupy, fm_forward, emb)
     check_equals_cpu(cupy, fm_backward, d_out, emb)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@cases(ndim=3)
+def test_inner_products_equal_cpu(cupy, native, dtype, shape, seed):
+    rng = np.random.default_rng(seed)
+    B, F, _ = shape
+    emb, d_out = rng.normal(size=shape).astype(dtype), rng.normal(size=(B, F * (F - 1) // 2)).astype(dtype)
+    check_equals_cpu(cupy, inner_products_forward, emb)
+    check_equals_cpu(cupy, inner_products_backward, d_out, emb)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@cases(ndim=4)
+def test_attention_pooling_equals_cpu(cupy, native, dtype, shape, seed):
+    rng = np.random.default_rng(seed)
+    B, F, D, A = shape
+    d_pooled, emb, w, b, h = (rng.normal(size=s).astype(dtype) for s in ((B, D), (B, F, D), (A, D), A, A))
+    inputs = emb, w / max(1, D), b, h / max(1, A)
+    check_equals_cpu(cupy, attention_pooling_forward, *inputs)
+    check_equals_cpu(cupy, attention_pooling_backward, d_pooled, *attention_pooling_forward(*inputs), *inputs)
 
 
 def test_large_arrays_and_other_streams(cupy, native):

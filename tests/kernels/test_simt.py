@@ -13,10 +13,14 @@ import pytest
 from helpers import cases, same_bits
 
 from pyrec_core.kernels.interaction import (
+    attention_pooling_backward,
+    attention_pooling_forward,
     bi_interaction_backward,
     bi_interaction_forward,
     fm_backward,
     fm_forward,
+    inner_products_backward,
+    inner_products_forward,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -43,10 +47,16 @@ def on(native, stream, kernel, *arrays):
 
 def check_equals_cpu(simt, kernel, *arrays):
     """Compare a kernel on the double, in both orders of lanes, with the same kernel on the CPU."""
-    natural, backwards = (on(simt, getattr(simt, s), kernel, *arrays) for s in STREAMS)
-    assert same_bits(natural, backwards)
+    natural, backwards = (as_tuple(on(simt, getattr(simt, s), kernel, *arrays)) for s in STREAMS)
     tolerance = 1e-5 if arrays[0].dtype == np.float32 else 1e-13
-    np.testing.assert_allclose(natural, kernel(*arrays), rtol=tolerance, atol=tolerance * 100)
+    for one, other, wanted in zip(natural, backwards, as_tuple(kernel(*arrays)), strict=True):
+        assert same_bits(one, other)
+        np.testing.assert_allclose(one, wanted, rtol=tolerance, atol=tolerance * 100)
+
+
+def as_tuple(results):
+    """What a kernel function returned, one array or several."""
+    return results if isinstance(results, tuple) else (results,)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -65,6 +75,40 @@ def test_fm_equals_cpu(simt, dtype, shape, seed):
     emb, d_out = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[0]).astype(dtype)
     check_equals_cpu(simt, fm_forward, emb)
     check_equals_cpu(simt, fm_backward, d_out, emb)
+
+
+# examples, fields, dimensions, units: nothing, one, many blocks, several strips of pairs, strips of few pairs
+PAIRS = [
+    (0, 3, 2, 2), (2, 0, 3, 2), (2, 1, 3, 2), (2, 3, 0, 2), (2, 3, 2, 0), (1, 2, 1, 1), (40, 3, 5, 4), (2, 12, 33, 20),
+    (1, 9, 150, 200),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", PAIRS)
+def test_inner_products_equal_cpu(simt, dtype, shape):
+    B, F, D, _ = shape
+    rng = np.random.default_rng(1)
+    emb, d_out = rng.normal(size=(B, F, D)).astype(dtype), rng.normal(size=(B, F * (F - 1) // 2)).astype(dtype)
+    check_equals_cpu(simt, inner_products_forward, emb)
+    check_equals_cpu(simt, inner_products_backward, d_out, emb)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", PAIRS)
+def test_attention_pooling_equals_cpu(simt, dtype, shape):
+    B, F, D, A = shape
+    rng = np.random.default_rng(2)
+    d_pooled, emb, w, b, h = (rng.normal(size=s).astype(dtype) for s in ((B, D), (B, F, D), (A, D), A, A))
+    inputs = emb, w / max(1, D), b, h / max(1, A)
+    check_equals_cpu(simt, attention_pooling_forward, *inputs)
+    check_equals_cpu(simt, attention_pooling_backward, d_pooled, *attention_pooling_forward(*inputs), *inputs)
+
+
+def test_attention_pooling_refuses_what_shared_memory_cannot_hold(simt):
+    emb, w = np.ones((1, 2, 4000)), np.ones((3000, 4000))
+    with pytest.raises(ValueError, match=r"w must be smaller"):
+        on(simt, simt.natural, attention_pooling_forward, emb, w, w[:, 0], w[:, 0])
 
 
 class Described:
@@ -228,8 +272,10 @@ def test_missing_barrier_is_named_by_thread_sanitizer(threads):
 
 
 def test_kernels_have_no_data_race(threads):
-    # of ones: each of 40 * 21 outputs is 3 pairs, each gradient 3 * (3 - 1)
-    np.testing.assert_array_equal(threads("families"), np.repeat([3, 6], [40 * 21, 40 * 3 * 21]))
+    # of ones: each of 40 * 21 outputs is 3 pairs, each gradient 3 * (3 - 1); each of 40 * 3 inner products 21, each
+    # gradient 21 * 2; and each of 5 * 21 means 1, each gradient 1 * 2 / 3
+    outputs, counts = [3, 6, 21, 42, 1, 2 / 3], [40 * 21, 40 * 3 * 21, 40 * 3, 40 * 3 * 21, 5 * 21, 5 * 3 * 21]
+    np.testing.assert_allclose(threads("families"), np.repeat(outputs, counts), rtol=1e-5)
 
 
 @pytest.mark.parametrize("kernel", ["out_of_shared_bounds", "out_of_global_bounds"])

@@ -6,7 +6,7 @@ namespace pyrec::cpu {
 namespace {
 
 constexpr Index kStrip = 64;    // pairs that are turned to and from lanes at a time
-constexpr Index kTogether = 4;    // sums that do not wait for one another
+constexpr Index kTogether = 4;  // sums that do not wait for one another
 
 // products[s] = <e_i, e_(j + s)> for s in [0, n), examples side by side.
 template <class T> void multiply_fields(T* products, const T* e, Index i, Index j, Index n, Index D) {
@@ -81,8 +81,8 @@ void inner_products_backward(const Exec& ex, T* d_emb, const T* d_out, const T* 
     });
 }
 
-#define INSTANTIATE(T)                                                                      \
-    template void inner_products_forward(const Exec&, T*, const T*, Index, Index, Index);   \
+#define INSTANTIATE(T)                                                                    \
+    template void inner_products_forward(const Exec&, T*, const T*, Index, Index, Index); \
     template void inner_products_backward(const Exec&, T*, const T*, const T*, Index, Index, Index);
 PYREC_FLOATS(INSTANTIATE)
 

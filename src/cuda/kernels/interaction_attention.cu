@@ -16,10 +16,10 @@ template <class T> constexpr T kLowest = std::numeric_limits<T>::lowest();
 
 // Shared memory of a strip, and the work of a whole block on it.
 template <class T> struct Strip {
-    T *products, *units;                   // (pairs, D), (pairs, A)
-    T *scores, *weights, *d_scores;        // (pairs)
-    Index count, first;                    // of its pairs
-    const T* e;                            // (F,D), of the example
+    T *products, *units;             // (pairs, D), (pairs, A)
+    T *scores, *weights, *d_scores;  // (pairs)
+    Index count, first;              // of its pairs
+    const T* e;                      // (F,D), of the example
     Index F;
 
     __device__ Strip(T* memory, Index most, Index A, Index D)
@@ -100,7 +100,8 @@ __global__ void pool(T* pooled, T* log_sum, const T* emb, PairScore<T> score, In
 }
 
 // sums (A, D + 2) += the gradients of w, b and h that the pairs of a strip give; each element has one thread.
-template <class T> __device__ void add_weight_gradients(double* sums, const Strip<T>& strip, const PairScore<T>& score) {
+template <class T>
+__device__ void add_weight_gradients(double* sums, const Strip<T>& strip, const PairScore<T>& score) {
     const Index A = score.A, D = score.D;
     for (Index at = threadIdx.x; at < A * (D + 2); at += blockDim.x) {
         const Index a = at / (D + 2), k = at % (D + 2);
@@ -132,7 +133,8 @@ template <class T> __device__ void add_field_gradients(T* d_e, const Strip<T>& s
     for (Index at = threadIdx.x; at < F * D; at += blockDim.x) {
         const Index f = at / D, d = at % D;
         const auto add = [&](Index t, Index other) {
-            if (t >= strip.first && t < end) d_e[at] += strip.products[(t - strip.first) * D + d] * strip.e[other * D + d];
+            if (t >= strip.first && t < end)
+                d_e[at] += strip.products[(t - strip.first) * D + d] * strip.e[other * D + d];
         };
         const FieldPair from = field_pair(strip.first, F), to = field_pair(end - 1, F);
         for (Index i = from.i; i <= to.i && i < f; ++i) add(pair_number(i, f, F), i);
@@ -206,9 +208,9 @@ void attention_pooling_backward(const Exec& ex, T* d_emb, T* d_w, T* d_b, T* d_h
     launch(add_runs<T>, grid_for(A * (D + 2)), kBlock, 0, ex.stream, d_w, d_b, d_h, sums, A, D, P);
 }
 
-#define INSTANTIATE(T)                                                                                             \
-    template void attention_pooling_forward(const Exec&, T*, T*, const T*, const PairScore<T>&, Index, Index);     \
-    template void attention_pooling_backward(const Exec&, T*, T*, T*, T*, double*, const T*, const T*, const T*,   \
+#define INSTANTIATE(T)                                                                                           \
+    template void attention_pooling_forward(const Exec&, T*, T*, const T*, const PairScore<T>&, Index, Index);   \
+    template void attention_pooling_backward(const Exec&, T*, T*, T*, T*, double*, const T*, const T*, const T*, \
                                              const T*, const PairScore<T>&, Index, Index, Index);
 PYREC_FLOATS(INSTANTIATE)
 
