@@ -123,9 +123,9 @@ int main(int, char** argv) try {
         std::vector<double> sums(runs * A * (D + 2));
         const cuda::PairScore<float> score{w.data(), b.data(), b.data(), A, D};
         cuda::attention_pooling_forward<float>({stream}, pooled.data(), log_sum.data(), emb.data(), score, few, F);
-        cuda::attention_pooling_backward<float>({stream}, d_emb.data(), d_w.data(), d_b.data(), d_h.data(),
-                                                sums.data(), emb.data(), pooled.data(), log_sum.data(), emb.data(),
-                                                score, few, F, runs);
+        cuda::attention_pooling_backward<float>({stream}, d_emb.data(), d_w.data(), d_b.data(), d_h.data(), sums.data(),
+                                                emb.data(), pooled.data(), log_sum.data(), emb.data(), score, few, F,
+                                                runs);
         out.insert(out.end(), pooled.begin(), pooled.end());
         out.insert(out.end(), d_emb.begin(), d_emb.begin() + few * F * D);
     } else {

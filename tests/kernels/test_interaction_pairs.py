@@ -136,7 +136,9 @@ def test_attention_pooling_backward_float32_equals_float64(shape):
 def test_large_scores_are_harmless():
     emb = np.array([[[3e4], [1.0], [2.0]]], "f4")  # products 30000, 60000, 2; h makes them scores of +- 60000
     for sign, best in ((1, 6e4), (-1, 2.0)):
-        pooled, log_sum = attention_pooling_forward(emb, np.eye(1, dtype="f4"), np.zeros(1, "f4"), np.full(1, sign, "f4"))
+        pooled, log_sum = attention_pooling_forward(
+            emb, np.eye(1, dtype="f4"), np.zeros(1, "f4"), np.full(1, sign, "f4")
+        )
         np.testing.assert_array_equal(pooled, [[best]])
         np.testing.assert_array_equal(log_sum, [sign * best])
 
@@ -197,7 +199,10 @@ POOLED, LOG_SUM = np.zeros((2, 4)), np.zeros(2)
         ),
         (lambda: attention_pooling_forward(W, W, B, H), ValueError, r"emb must be 3-D, got shape \(5, 4\)"),
         (lambda: attention_pooling_forward(EMB, B, B, H), ValueError, r"w must be 2-D, got shape \(5,\)"),
-        (lambda: attention_pooling_forward(EMB, W[:, :3], B, H), ValueError, r"w must have shape \(5, 4\), got \(5, 3\)"),
+        (
+            lambda: attention_pooling_forward(EMB, W[:, :3], B, H),
+            ValueError, r"w must have shape \(5, 4\), got \(5, 3\)",
+        ),
         (lambda: attention_pooling_forward(EMB, W.astype("f4"), B, H), TypeError, "w must be float64, got float32"),
         (lambda: attention_pooling_forward(EMB, W, B[:4], H), ValueError, r"b must have shape \(5,\), got \(4,\)"),
         (lambda: attention_pooling_forward(EMB, W, B, W), ValueError, r"h must have shape \(5,\), got \(5, 4\)"),
