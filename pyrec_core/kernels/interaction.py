@@ -208,6 +208,11 @@ def attention_pooling_forward(
     log_sum : array (B,)
         ``log sum_t exp(s[t])``, which the way back needs; -inf where there is no pair.
 
+    Raises
+    ------
+    ValueError
+        On CUDA, where the D products and A units of a pair do not fit 48 KB.
+
     Examples
     --------
     >>> import numpy as np
