@@ -1,6 +1,5 @@
 """Interactions of fields. Shapes: B batch, m fields, d embedding size."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,8 +7,16 @@ from numpy.typing import DTypeLike, NDArray
 
 from .._random import Source
 from .._validation import check_float_array, check_int, check_like
-from ..kernels.activations import softmax_backward, softmax_forward
-from ..kernels.interaction import bi_interaction_backward, bi_interaction_forward, fm_backward, fm_forward
+from ..kernels.interaction import (
+    attention_pooling_backward,
+    attention_pooling_forward,
+    bi_interaction_backward,
+    bi_interaction_forward,
+    fm_backward,
+    fm_forward,
+    inner_products_backward,
+    inner_products_forward,
+)
 from ..kernels.linalg import gemm
 from ..optim import Param
 from ._base import Backprop, Layer
@@ -18,8 +25,6 @@ from .activation import Activation
 from .combine import Chain
 from .dense import Dense
 from .dropout import Dropout
-
-_PAIRS_AT_ONCE = 2**14  # of all examples together: what is made of them stays in cache
 
 
 class PairwiseSum(Layer):
@@ -69,19 +74,8 @@ class InnerProduct(Layer):
 
     def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
         x = check_float_array("x", x, ndim=3)
-        m = x.shape[1]
-        y = np.empty((len(x), m * (m - 1) // 2), x.dtype)
-        for i, pairs in _pairs_by_first(m):
-            y[:, pairs] = np.einsum("bd,bjd->bj", x[:, i], x[:, i + 1 :])
-
-        def backprop(d_y: Any) -> Any:
-            d_y, d_x = check_like("d_y", d_y, y.shape, y.dtype), np.zeros_like(x)
-            for i, pairs in _pairs_by_first(m):
-                d_x[:, i] += np.einsum("bj,bjd->bd", d_y[:, pairs], x[:, i + 1 :])
-                d_x[:, i + 1 :] += d_y[:, pairs, None] * x[:, i, None]
-            return d_x
-
-        return y, backprop
+        y = inner_products_forward(x)
+        return y, lambda d_y: inner_products_backward(check_like("d_y", d_y, y.shape, y.dtype), x)
 
 
 class OuterProduct(Layer):
@@ -173,28 +167,17 @@ class AttentionPooling(Layer):
 
     def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
         x = _check_vectors(x, self.d, self.dtype)
-        m = x.shape[1]
-        first, second = np.triu_indices(m, 1)
-        step = max(1, _PAIRS_AT_ONCE // max(1, len(first)))
-        blocks = [slice(at, at + step) for at in range(0, len(x), step)]
-        pooled, weights = np.empty((len(x), self.d), x.dtype), np.empty((len(x), len(first)), x.dtype)
-        for block in blocks:
-            pairs = x[block, first] * x[block, second]
-            weights[block] = softmax_forward(self.attention(pairs)[:, :, 0])
-            pooled[block] = np.einsum("bt,btd->bd", weights[block], pairs)
+        w, b, h = self.attention.params()
+        weights = np.ascontiguousarray(w.value.T), b.value, h.value[:, 0]
+        pooled, log_sum = attention_pooling_forward(x, *weights)
         y, to_pooled = self.dropout.forward(pooled, train=train)
 
         def backprop(d_y: Any) -> Any:
-            d_pooled, d_x = to_pooled(check_like("d_y", d_y, y.shape, y.dtype)), np.zeros_like(x)
-            for block in blocks:  # pairs are made again: kept, they would be the largest array of all
-                pairs = x[block, first] * x[block, second]
-                _, to_pairs = self.attention.forward(pairs, train=train)
-                d_weights = np.einsum("bd,btd->bt", d_pooled[block], pairs)
-                d_pairs = to_pairs(softmax_backward(d_weights, weights[block])[:, :, None])
-                d_pairs += weights[block, :, None] * d_pooled[block, None]
-                for i, t in _pairs_by_first(m):
-                    d_x[block, i] += np.einsum("btd,btd->bd", d_pairs[:, t], x[block, i + 1 :])
-                    d_x[block, i + 1 :] += d_pairs[:, t] * x[block, i, None]
+            d_pooled = to_pooled(check_like("d_y", d_y, y.shape, y.dtype))
+            d_x, d_w, d_b, d_h = attention_pooling_backward(d_pooled, pooled, log_sum, x, *weights)
+            w.add_grad(d_w.T)
+            b.add_grad(d_b)
+            h.add_grad(d_h[:, None])
             return d_x
 
         return y, backprop
@@ -205,11 +188,3 @@ def _check_vectors(x: Any, d: int, dtype: DTypeLike) -> NDArray[Any]:
     array: NDArray[Any] = check_float_array("x", x, ndim=3)
     array = check_like("x", array, (*array.shape[:2], d), dtype)
     return array
-
-
-def _pairs_by_first(m: int) -> Iterator[tuple[int, slice]]:
-    """Yield each field and where its pairs with those after it stand, of all pairs i < j, row by row."""
-    at = 0
-    for i in range(m - 1):
-        yield i, slice(at, at + m - 1 - i)
-        at += m - 1 - i

@@ -112,6 +112,15 @@ def test_cin(bench, session, monkeypatch, function):
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch, where it is installed
+@pytest.mark.parametrize("function", ["sums", "factorization", "inner", "inner_default_malloc", "attention"])
+def test_interaction(bench, session, function):
+    session, rows = session
+    getattr(bench("bench_interaction"), function)(session, "tiny")
+    assert not rows[-1]["ours"]
+    assert all(r.get("status", "not installed") == "not installed" for r in rows)
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch, where it is installed
 @pytest.mark.parametrize("cell", ["gru before", "gru after", "lstm"])
 @pytest.mark.parametrize("function", ["step", "packed"])
 def test_recurrent(bench, session, function, cell):

@@ -6,6 +6,10 @@
 #include <vector>
 
 #include "interaction.cu"
+#undef INSTANTIATE
+#include "interaction_attention.cu"
+#undef INSTANTIATE
+#include "interaction_inner.cu"
 
 using namespace pyrec;
 
@@ -109,6 +113,21 @@ int main(int, char** argv) try {
         cuda::bi_interaction_forward<float>({stream}, out.data(), emb.data(), B, F, D);
         cuda::bi_interaction_backward<float>({stream}, d_emb.data(), out.data(), emb.data(), B, F, D);
         out.insert(out.end(), d_emb.begin(), d_emb.end());
+        std::vector<float> products(B * F);
+        cuda::inner_products_forward<float>({stream}, products.data(), emb.data(), B, F, D);
+        out.insert(out.end(), products.begin(), products.end());
+        cuda::inner_products_backward<float>({stream}, d_emb.data(), products.data(), emb.data(), B, F, D);
+        out.insert(out.end(), d_emb.begin(), d_emb.end());
+        const Index few = 5, A = 7, runs = 2;
+        std::vector<float> w(A * D, 0.5f), b(A), pooled(few * D), log_sum(few), d_w(w), d_b(b), d_h(b);
+        std::vector<double> sums(runs * A * (D + 2));
+        const cuda::PairScore<float> score{w.data(), b.data(), b.data(), A, D};
+        cuda::attention_pooling_forward<float>({stream}, pooled.data(), log_sum.data(), emb.data(), score, few, F);
+        cuda::attention_pooling_backward<float>({stream}, d_emb.data(), d_w.data(), d_b.data(), d_h.data(), sums.data(),
+                                                emb.data(), pooled.data(), log_sum.data(), emb.data(), score, few, F,
+                                                runs);
+        out.insert(out.end(), pooled.begin(), pooled.end());
+        out.insert(out.end(), d_emb.begin(), d_emb.begin() + few * F * D);
     } else {
         launch(plain.at(name), 1, kLanes, 0, stream, out.data(), x.data());
     }

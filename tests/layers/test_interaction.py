@@ -21,7 +21,6 @@ from pyrec_core.layers import (
     PairwiseSum,
     RowSum,
     Source,
-    interaction,
 )
 
 
@@ -117,20 +116,6 @@ def test_attention_drops_its_output_in_training_only():
     kept = y != 0
     assert 0 < kept.sum() < kept.size
     np.testing.assert_allclose(y[kept], 2 * plain(X)[kept])
-
-
-def test_blocks_of_pairs_do_not_matter(monkeypatch):
-    x = input_of((7, 4, 3))
-
-    def run():
-        layer = attention(3)
-        y, backprop = layer.forward(x, train=True)
-        return y, backprop(input_of(y.shape, 1)), *(p.grad for p in layer.params())
-
-    whole = run()
-    monkeypatch.setattr(interaction, "_PAIRS_AT_ONCE", 12)  # two examples
-    for one, other in zip(whole, run(), strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-13)
 
 
 def reference_cin(layer, x, maps, relu, split):
