@@ -82,6 +82,16 @@ def to_device(array: Array, device: str) -> Array:
     return importlib.import_module("cupy").asarray(array) if device == "cuda" else array
 
 
+def to_host(array: Array) -> Any:
+    """Return ``array`` as a NumPy array."""
+    return to_device(array, "cpu")
+
+
+def device_of(array: Array) -> str:
+    """Return "cpu" or "cuda", where ``array`` lies."""
+    return "cuda" if is_cuda(array) else "cpu"
+
+
 def is_cuda(array: Any) -> bool:
     """Whether ``array`` lies on a CUDA device (CuPy, PyTorch, Numba, ...)."""
     return hasattr(array, "__cuda_array_interface__")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .._backend import array_module, to_device, to_host
 from .._validation import check_float_array, check_like
 from ..optim import Param
 
@@ -77,9 +78,18 @@ class Layer(ABC):
         """Return the parameters of `params` by their dotted names, such as ``"0.w"``; a shared one has its first."""
         return {name: part for name, part in self._tree() if isinstance(part, Param)}
 
+    def to(self, device: str) -> None:
+        """Move all parameters and other arrays of this layer to ``device``, "cpu" or "cuda"."""
+        for _, part in self._tree():
+            if isinstance(part, Param):
+                part.to(device)
+            else:
+                for name in part.state_names:
+                    setattr(part, name, to_device(getattr(part, name), device))
+
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of the arrays that are no parameters but belong to a trained model, by their dotted names."""
-        return {name: array.copy() for name, array in self._state().items()}
+        """Return NumPy copies of the arrays that are no parameters but belong to a trained model, by their dotted names."""
+        return {name: to_host(array).copy() for name, array in self._state().items()}
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Copy what `state` returned into this layer.
@@ -94,7 +104,7 @@ class Layer(ABC):
             raise ValueError(f"arrays must be named {sorted(mine)}, got {sorted(arrays)}")
         checked = {name: check_like(name, arrays[name], a.shape, a.dtype) for name, a in mine.items()}
         for name, array in mine.items():
-            array[...] = checked[name]
+            array[...] = array_module(array).asarray(checked[name])
 
     def _state(self) -> dict[str, NDArray[Any]]:
         layers = ((f"{name}." if name else "", part) for name, part in self._tree() if isinstance(part, Layer))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .._validation import contiguous
 from ._base import Backprop, Layer
 
 
@@ -82,7 +83,7 @@ class Concat(_Parallel):
         ends = np.cumsum([y.shape[-1] for y in outputs])[:-1]
 
         def backprop(d_y: Any) -> Any:
-            parts = [np.ascontiguousarray(part) for part in np.split(d_y, ends, axis=-1)]
+            parts = [contiguous(part) for part in np.split(d_y, ends, axis=-1)]
             return _sum([step(part) for step, part in zip(steps, parts, strict=True)])
 
         return np.concatenate(outputs, axis=-1), backprop

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .._backend import array_module
 from .._random import Source
 from .._validation import check_float_array, check_int, check_like
 from ..kernels.linalg import column_sums, gemm
@@ -54,7 +55,7 @@ class Cross(Layer):
         # weights serves all layers.
         dots = gemm(x, w, trans_b=True)
         shift = np.cumsum(np.vstack([np.zeros_like(b[:1], shape=(1, width)), b]), axis=0)
-        scale = np.ones((n_layers + 1, len(x), 1), w.dtype)
+        scale = array_module(x).ones((n_layers + 1, len(x), 1), w.dtype)
         for layer in range(n_layers):
             s = scale[layer]
             scale[layer + 1] = s + (s * dots[:, layer, None] + np.sum(shift[layer] * w[layer]))

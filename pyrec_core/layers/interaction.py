@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .._random import Source
-from .._validation import check_float_array, check_int, check_like
+from .._validation import check_float_array, check_int, check_like, contiguous
 from ..kernels.interaction import (
     attention_pooling_backward,
     attention_pooling_forward,
@@ -168,7 +168,7 @@ class AttentionPooling(Layer):
     def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
         x = _check_vectors(x, self.d, self.dtype)
         w, b, h = self.attention.params()
-        weights = np.ascontiguousarray(w.value.T), b.value, h.value[:, 0]
+        weights = contiguous(w.value.T), b.value, h.value[:, 0]
         pooled, log_sum = attention_pooling_forward(x, *weights)
         y, to_pooled = self.dropout.forward(pooled, train=train)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .._backend import array_module
 from .._random import Source
 from .._validation import check_choice, check_int, check_integers, check_like
 from ..kernels.linalg import gemm
@@ -172,7 +173,7 @@ class GRU(_Recurrent):
 
     def zero_state(self, n: int) -> NDArray[Any]:
         """Return the state of ``n`` sequences that have not begun: zeros (n, hidden)."""
-        return np.zeros((n, len(self.u.value)), self.u.value.dtype)
+        return array_module(self.u.value).zeros((n, len(self.u.value)), self.u.value.dtype)
 
     def _run(self, a: NDArray[Any], state: Any, steps: ArrayLike | None) -> _Run:
         bias = None if self.bh is None else self.bh.value
@@ -214,7 +215,7 @@ class LSTM(_Recurrent):
 
     def zero_state(self, n: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return state and cell of ``n`` sequences that have not begun: zeros (n, hidden) each."""
-        h, c = np.zeros((2, n, len(self.u.value)), self.u.value.dtype)
+        h, c = array_module(self.u.value).zeros((2, n, len(self.u.value)), self.u.value.dtype)
         return h, c
 
     def _run(self, a: NDArray[Any], state: Any, steps: ArrayLike | None) -> _Run:
@@ -249,7 +250,7 @@ class RNN(_Recurrent):
 
     def zero_state(self, n: int) -> NDArray[Any]:
         """Return the state of ``n`` sequences that have not begun: zeros (n, hidden)."""
-        return np.zeros((n, len(self.u.value)), self.u.value.dtype)
+        return array_module(self.u.value).zeros((n, len(self.u.value)), self.u.value.dtype)
 
     def _run(self, a: NDArray[Any], state: Any, steps: ArrayLike | None) -> _Run:
         h = rnn_forward(a, state, self.u.value, steps=steps)

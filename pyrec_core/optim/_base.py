@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import array_module
 from .._validation import check_choice, check_float
 from ..kernels.optim import coalesce, dense_step_, row_step_, state_names, sum_of_squares
 from ._param import Param
@@ -83,7 +84,8 @@ class Optimizer:
         track = ids is not None and self.rows == "exact"
         for name in state_names(self.rule, momentum=options.get("momentum", 0.0), track_rows=track):
             if name not in p.state:
-                p.state[name] = np.zeros(len(p.value), np.int64) if name == "touched" else np.zeros_like(p.value)
+                xp = array_module(p.value)
+                p.state[name] = xp.zeros(len(p.value), np.int64) if name == "touched" else xp.zeros_like(p.value)
         how = {"rule": self.rule, "learning_rate": rate, "t": t, "n_threads": n_threads, **options}
         if ids is None:
             dense_step_(p.value, p.state, grad, **how)

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from .._backend import to_device
 from .._validation import check_float_array, check_id_range, check_integers, check_like
 
 
@@ -13,7 +14,7 @@ class Param:
 
     Parameters
     ----------
-    value : float32 or float64 array
+    value : float32 or float64 array, NumPy or CuPy
         C-contiguous; changed in place by `Optimizer.step`. A table whose rows are looked up has shape (rows, d) or
         (rows,), and takes its gradient row by row.
 
@@ -43,11 +44,10 @@ class Param:
     """
 
     def __init__(self, value: Any) -> None:
-        value = np.asarray(value)
-        self.value: NDArray[Any] = check_float_array("value", value, ndim=value.ndim)
-        self.grad: NDArray[Any] | None = None
-        self.rows: list[tuple[NDArray[np.int32], NDArray[Any]]] = []
-        self.state: dict[str, NDArray[Any]] = {}
+        self.value: Any = check_float_array("value", value, ndim=None)
+        self.grad: Any = None
+        self.rows: list[tuple[Any, Any]] = []
+        self.state: dict[str, Any] = {}
         self.t = 0
 
     def __repr__(self) -> str:
@@ -67,6 +67,12 @@ class Param:
         rows = check_like("rows", rows, (len(dense), *self.value.shape[1:]), self.value.dtype)
         if len(dense):
             self.rows.append((dense, rows))
+
+    def to(self, device: str) -> None:
+        """Move the value and what the rule keeps to ``device``, "cpu" or "cuda"; gradients are forgotten."""
+        self.clear()
+        self.value = to_device(self.value, device)
+        self.state = {name: to_device(a, device) for name, a in self.state.items()}
 
     def clear(self) -> None:
         """Forget the gradients."""

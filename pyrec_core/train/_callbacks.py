@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import device_of, to_device
 from .._progress import Progress as Bar
 from .._progress import progress
 from .._validation import check_bool, check_float, check_int
@@ -53,7 +54,7 @@ class EarlyStopping(Callback):
         if not (completed and best):
             return
         for name, p in training.network.named_params().items():
-            p.value[...] = best[name]
+            p.value[...] = to_device(best[name], device_of(p.value))
         prefix = "state/"
         state = {name[len(prefix) :]: a for name, a in best.items() if name.startswith(prefix)}
         training.network.load_state(state)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _persist
+from .._backend import device_of, to_device, to_host
 from ._training import Callback, Training
 
 _KIND = "checkpoint"
@@ -27,11 +28,11 @@ class Snapshot:
         """Take one; arrays are not copied."""
         params = training.network.named_params()
         arrays = {"losses": np.array(training.losses, float), "scores": np.array(training.scores, float)}
-        arrays |= {f"value/{name}": p.value for name, p in params.items()}
-        arrays |= {f"optimizer/{name}/{key}": a for name, p in params.items() for key, a in p.state.items()}
+        arrays |= {f"value/{name}": to_host(p.value) for name, p in params.items()}
+        arrays |= {f"optimizer/{name}/{key}": to_host(a) for name, p in params.items() for key, a in p.state.items()}
         arrays |= {f"network/{name}": a for name, a in training.network.state().items()}
         for name, callback in _named(training.callbacks):
-            arrays |= {f"callback/{name}/{key}": np.asarray(value) for key, value in callback.state().items()}
+            arrays |= {f"callback/{name}/{key}": np.asarray(to_host(value)) for key, value in callback.state().items()}
         steps = {name: p.t for name, p in params.items()}
         header = {"class": _KIND, "about": training.about, "epoch": training.epoch, "steps": steps}
         return cls(header, arrays)
@@ -74,8 +75,9 @@ class Snapshot:
     def restore(self, training: Training) -> None:
         """Put everything back into a training whose network has the same parameters."""
         for name, p in training.network.named_params().items():
-            p.value[...] = self._arrays[f"value/{name}"]
-            p.state = self._under(f"optimizer/{name}/")
+            device = device_of(p.value)
+            p.value[...] = to_device(self._arrays[f"value/{name}"], device)
+            p.state = {key: to_device(a, device) for key, a in self._under(f"optimizer/{name}/").items()}
             p.t = self._header["steps"][name]
         training.network.load_state(self._under("network/"))
         training.epoch = self._header["epoch"]
