@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._errors import ConvergenceWarning, NotEnoughMemoryError, NotFittedError, PyrecWarning
     from ._features import Features
     from ._interactions import Interactions
+    from ._lists import Lists
     from ._sessions import Sessions
     from .evaluation import evaluate
     from .models import (
@@ -57,6 +58,7 @@ _HOME = {
     "evaluate": ".evaluation",
     "Features": "._features",
     "Interactions": "._interactions",
+    "Lists": "._lists",
     "Sessions": "._sessions",
     "ConvergenceWarning": "._errors",
     "NotEnoughMemoryError": "._errors",
@@ -79,6 +81,7 @@ __all__ = [
     "GRU4Rec",
     "Interactions",
     "ItemToItem",
+    "Lists",
     "MarginalizedDAE",
     "MarkovChain",
     "NotEnoughMemoryError",

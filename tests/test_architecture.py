@@ -23,6 +23,7 @@ FLOORS = [
     ("_persist", 2.0),
     ("_progress", 2.0),
     ("_columns", 2.0),
+    ("_lists", 2.05),
     ("_frames", 2.1),
     ("_vocabulary", 2.1),
     ("_encoding", 2.2),

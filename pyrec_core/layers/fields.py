@@ -292,4 +292,5 @@ class CrossWeights(Layer):
 def _rows_of(ids: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return the offsets of the rows of a matrix of ids."""
     n, m = np.shape(ids)
-    return np.arange(n + 1) * m
+    begins: NDArray[np.int64] = np.arange(n + 1) * m
+    return begins

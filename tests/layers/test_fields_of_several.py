@@ -116,5 +116,5 @@ def test_bad_crosses_are_refused():
         CrossWeights(3)(Fields(ids, None))
     with pytest.raises(ValueError, match=r"crosses must be 2-D, got shape \(2,\)"):
         CrossWeights(3)(Fields(ids, None, crosses=ids[:, 0]))
-    with pytest.raises(ValueError, match="ids must hold row ids in 0..2, got 2 unknown: 3, 3"):
+    with pytest.raises(ValueError, match=r"ids must hold row ids in 0\.\.2, got 2 unknown: 3, 3"):
         CrossWeights(3)(Fields(ids, None, crosses=ids + 3))
