@@ -84,6 +84,7 @@ FLOORS = [
     ("models.feature._inputs", 6.02),
     ("models.feature._labels", 6.02),
     ("models.feature._parts", 6.03),
+    ("models.feature._running", 6.03),
     ("models.feature._base", 6.1),
     ("models.feature", 6.4),
     ("models.sequence._inputs", 6.0),
