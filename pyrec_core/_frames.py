@@ -169,7 +169,7 @@ def _narwhals() -> Any:
         return import_module("narwhals.stable.v2")
     except ImportError as error:
         raise ImportError(
-            "from_frame needs narwhals, which is missing: pip install 'pyrec_core[frames]' adds it"
+            "data frames need narwhals, which is missing: pip install 'pyrec_core[frames]' adds it"
         ) from error
 
 

@@ -123,6 +123,31 @@ def test_an_empty_list_counts_as_one_unknown_category():
         model.predict(features)
 
 
+def test_linear_outputs_are_their_definition():
+    rng = np.random.default_rng(4)
+    n = 300
+    ids, values = rng.integers(-1, 4, (n, 2)), rng.normal(size=(n, 2))
+    lists = []
+    for pooling, weighted in (("mean", True), ("sum", False), ("mean", False)):
+        offsets = np.append(0, np.cumsum(rng.integers(0, 4, n)))
+        weights = rng.normal(size=offsets[-1]) if weighted else None
+        lists.append(Lists(rng.integers(-1, 5, offsets[-1]), offsets, weights, pooling))
+    features = Features(ids, values, rng.integers(0, 2, n), [4, 4, 5, 5, 5], lists=lists)
+    model = LogisticRegression(**QUICK).fit(features)
+    first = np.cumsum([0, 5, 5, 6, 6])  # each field has a row more, for the unknown
+    w, wanted = model.weights_["w"].astype(float), np.full(n, float(model.weights_["b"][0]))
+    row = lambda field, category: first[field] + (category if category >= 0 else features.field_sizes[field])  # noqa: E731
+    for i in range(n):
+        wanted[i] += sum(values[i, j] * w[row(j, ids[i, j])] for j in range(2))
+        for j, field in enumerate(lists, start=2):
+            inside = slice(field.offsets[i], field.offsets[i + 1])
+            chosen = field.ids[inside].tolist() or [-1]
+            weights = [1.0] * len(chosen) if field.weights is None or field.lengths[i] == 0 else field.weights[inside]
+            total = sum(weight * w[row(j, category)] for weight, category in zip(weights, chosen, strict=True))
+            wanted[i] += total / len(chosen) if field.pooling == "mean" else total
+    np.testing.assert_allclose(model.decision_function(features), wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_a_regressor_with_lists_learns_the_mean_of_their_weights():
     rng = np.random.default_rng(3)
     cells = [rng.choice(6, rng.integers(1, 5), replace=False).tolist() for _ in range(800)]

@@ -104,7 +104,7 @@ class FeatureModel(Trained, ABC):
 
         Parameters
         ----------
-        X : integers (n, n_fields), numbers (n, n_features), or Features; with an encoder what it takes
+        X : integers (n, n_fields), numbers (n, n_features), or Features; with an encoder a table that it reads
             Integer ids count from 0 within each field. A dense or sparse matrix of floats has one feature a column,
             whose embedding is weighted by its value; networks see the columns of a dense one side by side, and of a
             sparse one the values that each row has. `Features` have categories and numbers side by side.
@@ -147,11 +147,8 @@ class FeatureModel(Trained, ABC):
             other, labels_of_other = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
             other, labels_of_other = with_target(other, labels_of_other)
             other = other if encoder is None else encoder.transform(other)
-            held_out_fields = encode(other, layout, state["seen_"], self.handle_unknown)
-            validation = (
-                held_out_fields,
-                check_labels(labels_of_other, held_out_fields.n_examples, self.loss, labels)[0],
-            )
+            shown = encode(other, layout, state["seen_"], self.handle_unknown)
+            validation = shown, check_labels(labels_of_other, shown.n_examples, self.loss, labels)[0]
         network = self._build(layout, source)
         validate = None if validation is None else Scorer(network, *validation, self.loss)
 
