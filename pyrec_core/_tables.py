@@ -66,7 +66,7 @@ class Table:
         if self._frame is not None:
             return self._frame.categories(argument, allow_missing=True, allow_empty=True)
         array, missing = _read(argument, self._column[argument])
-        given = array[~missing]
+        given = _as_numbers(argument, array[~missing])
         if given.dtype.kind == "f" and not ((np.abs(given) < 2**53) & (given == np.floor(given))).all():
             raise TypeError(f"{argument} must hold integers or strings, got {given.dtype}: is it numeric?")
         if given.dtype.kind in "bf":
@@ -80,14 +80,14 @@ class Table:
         """Return a column of numbers or booleans; NaN where one is missing. Infinity is refused."""
         argument = field(name)
         if self._frame is not None:
-            numbers = self._frame.numbers(argument, allow_missing=True)
+            array = self._frame.numbers(argument, allow_missing=True).astype(np.float64)
         else:
-            numbers, missing = _read(argument, self._column[argument])
-            if numbers.dtype == object and missing.all():
-                numbers = np.full(len(numbers), np.nan)
-            if numbers.dtype.kind not in "biuf":
-                raise TypeError(f"{argument} must be numbers, got {numbers.dtype}")
-        array = numbers.astype(np.float64)
+            column, missing = _read(argument, self._column[argument])
+            given = _as_numbers(argument, column[~missing])
+            if len(given) and given.dtype.kind not in "biuf":
+                raise TypeError(f"{argument} must be numbers, got {given.dtype}")
+            array = np.full(len(column), np.nan)
+            array[~missing] = given
         if np.isinf(array).any():
             at = int(np.flatnonzero(np.isinf(array))[0])
             raise ValueError(f"{argument} must be finite or missing, got {array[at]} in row {at}")
@@ -130,7 +130,7 @@ def _is_missing(cell: Any) -> bool:
 
 
 def _read(argument: str, column: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return a column and where it is missing; objects that are all numbers become numbers."""
+    """Return a column and where it is missing."""
     if isinstance(column, (list, tuple)):
         column = np.array([*column, None], dtype=object)[:-1]  # of one dimension, whatever the entries are
     array = as_array(argument, column)
@@ -140,13 +140,18 @@ def _read(argument: str, column: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         array = array.astype(object)
     if array.dtype != object:
         return array, np.isnan(array) if array.dtype.kind == "f" else np.zeros(len(array), bool)
-    missing = np.fromiter(map(_is_missing, array.tolist()), bool, len(array))
-    kinds = set(map(type, array[~missing].tolist()))
-    if kinds and all(issubclass(kind, (bool, int, float, np.number, np.bool_)) for kind in kinds):
-        if missing.any() or any(issubclass(kind, (float, np.floating)) for kind in kinds):
-            return array.astype(np.float64), missing
-        return array.astype(np.int64), missing
-    return array, missing
+    return array, np.fromiter(map(_is_missing, array.tolist()), bool, len(array))
+
+
+def _as_numbers(argument: str, given: NDArray[Any]) -> NDArray[Any]:
+    """Return objects that are all numbers as int64 or float64, and anything else as it is."""
+    kinds = set(map(type, given.tolist())) if given.dtype == object else set()
+    if not kinds or not all(issubclass(kind, (bool, int, float, np.number, np.bool_)) for kind in kinds):
+        return given
+    try:
+        return given.astype(np.float64 if any(issubclass(kind, (float, np.floating)) for kind in kinds) else np.int64)
+    except OverflowError:
+        raise ValueError(f"{argument} must hold integers of 64 bits, got a larger one") from None
 
 
 def _hashed(argument: str, given: NDArray[Any]) -> Distinct:

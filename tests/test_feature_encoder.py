@@ -124,6 +124,8 @@ def test_rare_categories_are_unknown():
         (np.array([7, -7, 7], np.int8), [-7, 7], [1, 0, 1]),
         ([None, None, None], [], [-1, -1, -1]),
         (np.array([2**63, 5, 2**63], np.uint64), [5, 2**63], [1, 0, 1]),
+        ([2**60 + 1, None, 2**60], [2**60, 2**60 + 1], [1, -1, 0]),
+        ([True, None, np.nan], [1], [0, -1, -1]),
     ],
 )
 def test_categories_of_all_kinds(column, categories, ids):
@@ -191,6 +193,26 @@ def test_crosses_are_rows_of_their_own():
     small = FeatureEncoder(**options, crosses=[("a", "b")], cross_size=4096).fit(table)
     assert small.collision_rates_[0] == pytest.approx(1 - (1 - 1 / 4096) ** (n_pairs - 1), abs=0.05)
     assert FeatureEncoder(**options, crosses=[("a", "b")], cross_size=2).fit(table).collision_rates_.tolist() == [1.0]
+
+
+def test_crosses_are_hashed_by_splitmix64():
+    def mixed(bits):
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            bits = (bits ^ (bits >> shift)) * factor % 2**64
+        return bits ^ (bits >> 31)
+
+    table = {"a": [0, 1, 2, None], "b": [1, 0, 1, 1]}
+    features = FeatureEncoder(categorical=["a", "b"], crosses=[("a", "b")], cross_size=1000).fit_transform(table)
+    for ids, row in zip(features.ids.tolist(), features.crosses[:, 0].tolist(), strict=True):
+        bits = 0
+        for i in ids:
+            bits = mixed((bits + 0x9E3779B97F4A7C15) % 2**64 ^ (i % 2**64))
+        assert row == bits % 1000
+
+
+def test_columns_may_be_an_index():
+    frame = pd.DataFrame({"a": ["x", "y"], "b": ["z", "z"]})
+    assert FeatureEncoder(categorical=frame.columns).fit_transform(frame).names == ("a", "b")
 
 
 def test_a_cross_is_of_the_combination_only():
@@ -294,6 +316,7 @@ def test_bad_parameters_and_columns_are_refused(options, error, message):
         ({0: [1, 2], 1: [1]}, ValueError, "X must have columns of one length, got 1, 2"),
         ({0: [1, "a"], 1: [1, 2]}, TypeError, "field '0' must hold integers or strings throughout, got int, str"),
         ({0: [{}, {}], 1: [1, 2]}, TypeError, "field '0' must hold integers or strings, got dict"),
+        ({0: [1, 2**64], 1: [1, 2]}, ValueError, "field '0' must hold integers of 64 bits, got a larger one"),
         ({0: [1, 2], 1: ["a", "b"]}, TypeError, "field '1' must be numbers, got object"),
     ],
 )

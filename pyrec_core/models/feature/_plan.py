@@ -1,6 +1,6 @@
 """The checked parameters of a `FeatureEncoder`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,7 +79,7 @@ class Plan(NamedTuple):
 def _columns(argument: str, columns: Any) -> tuple[str | int, ...]:
     if isinstance(columns, (str, int)) and not isinstance(columns, bool):
         columns = (columns,)
-    if not isinstance(columns, (Sequence, np.ndarray)):
+    if not isinstance(columns, Iterable):
         raise TypeError(f"{argument} must be a column or a sequence of columns, got {columns!r}")
     chosen = tuple(int(column) if isinstance(column, np.integer) else column for column in columns)
     for column in chosen:
