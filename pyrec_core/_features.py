@@ -105,7 +105,8 @@ class Features:
         )
         fields: dict[str, Any] = {"ids": ids.astype(np.int32, copy=False), "names": names, "vocabularies": vocabularies}
         fields["lists"], fields["crosses"] = lists, _check_crosses(self.crosses, n, self.cross_size)
-        largest = [*ids.max(axis=0, initial=-1).tolist(), *(int(field.ids.max(initial=-1)) for field in lists)]
+        columns = [*fields["ids"].T, *(field.ids for field in lists)]
+        largest = [int(column.max(initial=-1)) for column in columns]
         fields["field_sizes"] = self._check_sizes(np.array(largest, np.int64) + 1, names, vocabularies)
         for name, shape in (("values", ids.shape), ("target", (n,))):
             if getattr(self, name) is not None:

@@ -81,6 +81,7 @@ FLOORS = [
     ("models.feature._plan", 6.0),
     ("models.feature._columns", 6.01),
     ("models.feature._encoder", 6.02),
+    ("models.feature._ragged", 6.01),
     ("models.feature._inputs", 6.02),
     ("models.feature._labels", 6.02),
     ("models.feature._parts", 6.03),

@@ -95,6 +95,11 @@ def test_features_have_fields_of_lists_and_crosses():
     assert Features(np.empty((4, 0), int), lists=[GENRES]).numeric == (False,)
 
 
+def test_unsigned_ids_are_taken():
+    features = Features(np.array([[0], [3]], np.uint16), lists=[Lists(np.array([7], np.uint8), [0, 0, 1])])
+    assert features.field_sizes.tolist() == [4, 8]
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

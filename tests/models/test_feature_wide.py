@@ -162,7 +162,7 @@ def test_divided_steps_each_parameter_once():
         (LogisticRegression(l1=-1.0), ValueError, "l1 must be >= 0.0, got -1.0"),
         (WideDeep(l1=1.0), ValueError, "l1 must be 0 unless wide_optimizer is FTRL, got 1.0"),
         (WideDeep(l1=1.0, wide_optimizer="sgd"), ValueError, "l1 must be 0 unless wide_optimizer is FTRL, got 1.0"),
-        (WideDeep(wide_optimizer="newton"), ValueError, "optimizer must be one of"),
+        (WideDeep(wide_optimizer="newton"), ValueError, "wide_optimizer must be one of"),
         (FM(negative_rate=0.0), ValueError, "negative_rate must be > 0.0, got 0.0"),
         (FM(negative_rate=1.5), ValueError, "negative_rate must be <= 1.0, got 1.5"),
         (FM(negative_rate="all"), TypeError, "negative_rate must be a number, got 'all'"),

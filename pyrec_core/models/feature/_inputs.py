@@ -7,9 +7,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..._features import Features
-from ..._lists import Lists
 from ..._validation import MAX_ID, as_array, check_interactions
 from ...layers import Fields
+from ._ragged import fill_empty, ragged
 
 
 class Layout(NamedTuple):
@@ -112,25 +112,24 @@ def encode(X: Any, layout: Layout, seen: NDArray[np.bool_] | None, handle_unknow
     rows, known = _table_rows(ids, slice(ids.shape[1]), layout, seen)
     if handle_unknown == "error" and not known.all():
         row, column = (int(at[0]) for at in np.nonzero(~known))
-        raise ValueError(
-            f"X must hold ids seen in training, got {np.count_nonzero(~known)} others, first {ids[row, column]} "
-            f"in field {column} of row {row}"
-        )
+        _refuse_unknown(~known, ids[row, column], column, row)
     values = None if values is None else values.astype(np.float32)
     if not lists:
         return Fields(rows, values, None, crosses)
-    filled = [_filled(field) for field in lists]
+    filled = [fill_empty(field) for field in lists]
     entries = []
     for at, field in enumerate(filled, start=ids.shape[1]):
-        of_list, known = _table_rows(field.ids, at, layout, seen)
+        rows_of_field, known = _table_rows(field.ids, at, layout, seen)
         if handle_unknown == "error" and not known.all():
             first = int(np.flatnonzero(~known)[0])
-            raise ValueError(
-                f"X must hold ids seen in training, got {np.count_nonzero(~known)} others, first {field.ids[first]} "
-                f"in field {at} of row {np.searchsorted(field.offsets, first, side='right') - 1}"
-            )
-        entries.append(of_list)
-    return _ragged(rows, values, filled, entries)._replace(crosses=crosses)
+            _refuse_unknown(~known, field.ids[first], at, int(np.searchsorted(field.offsets, first, side="right")) - 1)
+        entries.append(rows_of_field)
+    return ragged(rows, values, filled, entries)._replace(crosses=crosses)
+
+
+def _refuse_unknown(unknown: NDArray[np.bool_], first: Any, field: int, row: int) -> None:
+    n = np.count_nonzero(unknown)
+    raise ValueError(f"X must hold ids seen in training, got {n} others, first {first} in field {field} of row {row}")
 
 
 def _table_rows(
@@ -158,44 +157,6 @@ def _cross_rows(X: Features, layout: Layout) -> NDArray[np.int32] | None:
     if X.crosses is None:
         return None
     return X.crosses + np.arange(X.crosses.shape[1], dtype=np.int32) * np.int32(X.cross_size)
-
-
-def _filled(lists: Lists) -> Lists:
-    """Return the lists, empty ones with one category that is unknown in them."""
-    lengths = np.maximum(lists.lengths, 1)
-    offsets = np.append(0, np.cumsum(lengths)).astype(np.int64)
-    if offsets[-1] == len(lists.ids):
-        return lists
-    at = np.arange(len(lists.ids)) + np.repeat(offsets[:-1] - lists.offsets[:-1], lists.lengths)
-    ids = np.full(offsets[-1], -1, np.int32)
-    ids[at] = lists.ids
-    weights = None if lists.weights is None else np.ones(len(ids), np.float32)
-    if weights is not None:
-        weights[at] = lists.weights
-    return Lists(ids, offsets, weights, lists.pooling)
-
-
-def _ragged(
-    rows: NDArray[np.int32], values: NDArray[np.float32] | None, lists: list[Lists], entries: list[NDArray[np.int32]]
-) -> Fields:
-    """Return fields of one row of the table each, and then those of lists, whose ``entries`` are rows of the table."""
-    n, n_single = rows.shape
-    lengths = np.stack([*np.ones((n_single, n), np.int64), *(field.lengths for field in lists)], axis=1)
-    ends = np.cumsum(lengths).reshape(lengths.shape)
-    offsets = np.concatenate([ends[:, :1] - lengths[:, :1], ends], axis=1)
-    ids = np.empty(lengths.sum(), np.int32)
-    weights = np.ones(len(ids), np.float32)
-    ids[offsets[:, :n_single]] = rows
-    if values is not None:
-        weights[offsets[:, :n_single]] = values
-    for slot, (field, of_list) in enumerate(zip(lists, entries, strict=True), start=n_single):
-        at = np.arange(len(of_list)) + np.repeat(offsets[:, slot] - field.offsets[:-1], field.lengths)
-        ids[at] = of_list
-        if field.weights is not None:
-            weights[at] = field.weights
-        if field.pooling == "mean":
-            weights[at] /= np.repeat(field.lengths, field.lengths)
-    return Fields(ids, weights, offsets)
 
 
 def _check_ids(X: Any) -> NDArray[Any]:

@@ -38,10 +38,11 @@ def with_l1(optimizer: Optimizer, l1: float, argument: str) -> Optimizer:
 def linear_parts(optimizer: Optimizer, linear: Layer) -> list[tuple[Optimizer, list[Param]]]:
     """Return an optimizer with the parameters of a linear part; the constant has no part in the penalty l1."""
     params = linear.named_params()
+    if not isinstance(optimizer, FTRL) or optimizer.l1 == 0.0:
+        return [(optimizer, list(params.values()))]
     constants = [p for name, p in params.items() if name.rpartition(".")[2] == "b"]
     weights = [p for name, p in params.items() if name.rpartition(".")[2] != "b"]
-    plain = replace(optimizer, l1=0.0) if isinstance(optimizer, FTRL) else optimizer
-    return [(optimizer, weights), (plain, constants)]
+    return [(optimizer, weights), (replace(optimizer, l1=0.0), constants)]
 
 
 def tower(options: Any, n_in: int, source: Source) -> Layer:

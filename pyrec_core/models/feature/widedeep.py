@@ -71,8 +71,11 @@ class WideDeep(FeatureModel):
     def _wide_optimizer(self) -> Optimizer:
         if self.wide_optimizer is None:
             return with_l1(self._optimizer(), self.l1, "wide_optimizer")
-        return with_l1(with_l2(resolve(self.wide_optimizer), self.l2), self.l1, "wide_optimizer")
+        wide = resolve(self.wide_optimizer, name="wide_optimizer")
+        return with_l1(with_l2(wide, self.l2), self.l1, "wide_optimizer")
 
-    def _optimizer_of(self, network: Any) -> Divided:
+    def _optimizer_of(self, network: Any) -> Optimizer | Divided:
+        if self._wide_optimizer() == self._optimizer():
+            return self._optimizer()  # which clips the gradients of all parameters together
         wide, _ = network.layers
         return Divided(self._optimizer(), *linear_parts(self._wide_optimizer(), wide))
