@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._errors import ConvergenceWarning, NotEnoughMemoryError, NotFittedError, PyrecWarning
     from ._features import Features
     from ._interactions import Interactions
+    from ._lists import Lists
     from ._sessions import Sessions
     from .evaluation import evaluate
     from .models import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         SLIM,
         AssociationRules,
         DeepFM,
+        FeatureEncoder,
         GRU4Rec,
         ItemToItem,
         MarginalizedDAE,
@@ -43,6 +45,7 @@ _HOME = {
     "NFM": ".models",
     "PNN": ".models",
     "DeepFM": ".models",
+    "FeatureEncoder": ".models",
     "WideDeep": ".models",
     "XDeepFM": ".models",
     "EASE": ".models",
@@ -57,6 +60,7 @@ _HOME = {
     "evaluate": ".evaluation",
     "Features": "._features",
     "Interactions": "._interactions",
+    "Lists": "._lists",
     "Sessions": "._sessions",
     "ConvergenceWarning": "._errors",
     "NotEnoughMemoryError": "._errors",
@@ -75,10 +79,12 @@ __all__ = [
     "AssociationRules",
     "ConvergenceWarning",
     "DeepFM",
+    "FeatureEncoder",
     "Features",
     "GRU4Rec",
     "Interactions",
     "ItemToItem",
+    "Lists",
     "MarginalizedDAE",
     "MarkovChain",
     "NotEnoughMemoryError",

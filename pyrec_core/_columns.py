@@ -180,6 +180,25 @@ def distinct(column: NDArray[Any]) -> Distinct:
     return Distinct(*np.unique(column, return_inverse=True))
 
 
+def distinct_objects(name: str, entries: list[Any]) -> Distinct:
+    """Take a list of integers or strings apart: by hashing them, where NumPy would sort all strings."""
+    try:
+        number = {entry: i for i, entry in enumerate(dict.fromkeys(entries))}
+    except TypeError:
+        kinds = ", ".join(sorted({type(entry).__name__ for entry in entries}))
+        raise TypeError(f"{name} must hold integers or strings, got {kinds}") from None
+    place = np.fromiter(map(number.__getitem__, entries), np.int64, len(entries))
+    found, rank = distinct(as_external(name, list(number)))
+    return Distinct(found, rank[place])
+
+
+def drop_empty(column: Distinct) -> Distinct:
+    """Return a column whose empty strings are missing."""
+    if column.ids.dtype.kind == "U" and (column.ids[:1] == "").any():  # the empty string sorts first
+        return Distinct(column.ids[1:], np.maximum(column.place - 1, -1))
+    return column
+
+
 def sort_pairs(
     user: NDArray[Any], item: NDArray[Any], shape: tuple[int, int], time: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""Features: rows of categorical and numeric fields for the feature-interaction models, with dense ids."""
+"""Features: rows of categorical, numeric and multi-valued fields for the feature-interaction models, with dense ids."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +20,16 @@ from ._encoding import (
     quoted,
 )
 from ._frames import Frame
-from ._validation import MAX_ID, as_array, check_choice, check_ids, check_integers
+from ._lists import Lists
+from ._validation import MAX_ID, as_array, check_choice, check_id_range, check_ids, check_int, check_integers
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Features:
-    """A table of examples with one category, or one number, in each field.
+    """A table of examples with one category, one number, or a list of categories, in each field.
 
-    `Features.from_frame` makes them from a table, `Features.from_arrays` from columns.
+    `Features.from_frame` makes them from a table, `Features.from_arrays` from columns, and a `FeatureEncoder` from
+    either, also such with lists.
 
     Parameters
     ----------
@@ -46,6 +48,13 @@ class Features:
     vocabularies : sequence of array or None, optional
         The external category of each id of a field, integers or strings, all different; None: ids are their own
         names, as in a numeric field.
+    lists : sequence of Lists, optional
+        Further fields, with any number of categories in each example. They follow the others in ``field_sizes``,
+        ``names`` and ``vocabularies``.
+    crosses : integers (n, n_crosses), optional
+        Combinations of categories, each hashed to 0..cross_size - 1. Linear parts of models give them weights.
+    cross_size : int
+        Weights of each cross.
 
     Attributes
     ----------
@@ -71,6 +80,9 @@ class Features:
     field_sizes: NDArray[np.int64] = None  # type: ignore[assignment]  # an array from __post_init__ on
     names: tuple[str, ...] = ()
     vocabularies: tuple[NDArray[Any] | None, ...] = ()
+    lists: tuple[Lists, ...] = ()
+    crosses: NDArray[np.int32] | None = None
+    cross_size: int = 0
 
     def __post_init__(self) -> None:
         ids = check_integers("ids", self.ids)
@@ -78,7 +90,9 @@ class Features:
             raise ValueError(f"ids must be 2-D (rows x fields), got shape {ids.shape}")
         if ids.size and (ids.min() < -1 or ids.max() >= MAX_ID):
             raise ValueError(f"ids must be in -1..{MAX_ID - 1}, got {ids.min()} to {ids.max()}")
-        n, n_fields = ids.shape
+        n, n_single = ids.shape
+        lists = _check_lists(self.lists, n)
+        n_fields = n_single + len(lists)
         names = tuple(self.names) or tuple(map(str, range(n_fields)))
         vocabularies = tuple(self.vocabularies) or (None,) * n_fields
         for name, given in (("names", names), ("vocabularies", vocabularies)):
@@ -90,7 +104,10 @@ class Features:
             for name, known in zip(names, vocabularies, strict=True)
         )
         fields: dict[str, Any] = {"ids": ids.astype(np.int32, copy=False), "names": names, "vocabularies": vocabularies}
-        fields["field_sizes"] = self._check_sizes(fields["ids"], names, vocabularies)
+        fields["lists"], fields["crosses"] = lists, _check_crosses(self.crosses, n, self.cross_size)
+        columns = [*fields["ids"].T, *(field.ids for field in lists)]
+        largest = [int(column.max(initial=-1)) for column in columns]
+        fields["field_sizes"] = self._check_sizes(np.array(largest, np.int64) + 1, names, vocabularies)
         for name, shape in (("values", ids.shape), ("target", (n,))):
             if getattr(self, name) is not None:
                 fields[name] = check_numbers(name, getattr(self, name), shape)
@@ -231,6 +248,8 @@ class Features:
             return make_layout(fields, numeric, vocabularies or {}, unknown)
         if not isinstance(like, Features):
             raise TypeError(f"like must be Features, got {type(like).__name__}")
+        if like.lists or like.crosses is not None:
+            raise ValueError(f"like must have neither lists nor crosses, which FeatureEncoder makes, got {like!r}")
         if vocabularies:
             raise ValueError("vocabularies must be left out where like is given, got some")
         known = {
@@ -254,9 +273,8 @@ class Features:
         return cls(ids, values, target, sizes, layout.names, vocabularies)  # type: ignore[arg-type]
 
     def _check_sizes(
-        self, ids: NDArray[Any], names: tuple[str, ...], vocabularies: tuple[Any, ...]
+        self, needed: NDArray[np.int64], names: tuple[str, ...], vocabularies: tuple[Any, ...]
     ) -> NDArray[np.int64]:
-        needed = ids.max(axis=0, initial=-1).astype(np.int64) + 1
         known = [need if v is None else len(v) for need, v in zip(needed, vocabularies, strict=True)]
         sizes = check_integers("field_sizes", known if self.field_sizes is None else self.field_sizes)
         if sizes.shape != needed.shape:
@@ -271,8 +289,8 @@ class Features:
     @property
     def shape(self) -> tuple[int, int]:
         """The pair (n, n_fields)."""
-        n, n_fields = self.ids.shape
-        return n, n_fields
+        n, n_single = self.ids.shape
+        return n, n_single + len(self.lists)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -280,6 +298,10 @@ class Features:
     def __repr__(self) -> str:
         n, n_fields = self.shape
         parts = [f"{n} rows", f"{n_fields} fields", f"{self.field_sizes.sum()} categories"]
+        if self.lists:
+            parts[1] += f", {len(self.lists)} of lists"
+        if self.crosses is not None:
+            parts.append(f"{self.crosses.shape[1]} crosses")
         if self.target is not None:
             parts.append("with target")
         return f"{type(self).__name__}({', '.join(parts)})"
@@ -287,9 +309,10 @@ class Features:
     @property
     def numeric(self) -> tuple[bool, ...]:
         """Whether each field holds numbers: it has a single category, no vocabulary, and there are values."""
+        n_single = self.ids.shape[1]
         return tuple(
-            self.values is not None and known is None and size == 1
-            for known, size in zip(self.vocabularies, self.field_sizes, strict=True)
+            self.values is not None and known is None and size == 1 and at < n_single
+            for at, (known, size) in enumerate(zip(self.vocabularies, self.field_sizes, strict=True))
         )
 
     def take(self, rows: ArrayLike) -> Self:
@@ -314,4 +337,25 @@ class Features:
             ids=self.ids[at],
             values=None if self.values is None else self.values[at],
             target=None if self.target is None else self.target[at],
+            lists=tuple(field.take(at) for field in self.lists),
+            crosses=None if self.crosses is None else self.crosses[at],
         )
+
+
+def _check_lists(lists: Any, n: int) -> tuple[Lists, ...]:
+    for field_of_lists in tuple(lists):
+        if not isinstance(field_of_lists, Lists):
+            raise TypeError(f"lists must be Lists, got {type(field_of_lists).__name__}")
+        if len(field_of_lists) != n:
+            raise ValueError(f"lists must have {n} lists, one a row of ids, got {len(field_of_lists)}")
+    return tuple(lists)
+
+
+def _check_crosses(crosses: Any, n: int, size: int) -> NDArray[np.int32] | None:
+    check_int("cross_size", size, low=0, high=MAX_ID)
+    if crosses is None:
+        return None
+    array = check_integers("crosses", crosses)
+    if array.ndim != 2 or len(array) != n:
+        raise ValueError(f"crosses must have shape ({n}, n_crosses), got {array.shape}")
+    return check_id_range("crosses", array, size, "cross").astype(np.int32)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._columns import Distinct, as_external, distinct, is_dense
+from ._columns import Distinct, as_external, distinct, drop_empty, is_dense
+from ._lists import Column, split_cells
 
 
 class Frame:
@@ -58,8 +59,8 @@ class Frame:
         _refuse_empty(argument, found, place)
         return (None if is_dense(found) else found), place
 
-    def categories(self, argument: str, *, allow_missing: bool) -> Distinct:
-        """Return a column of categories, taken apart.
+    def categories(self, argument: str, *, allow_missing: bool, allow_empty: bool = False) -> Distinct:
+        """Return a column of categories, taken apart; empty strings are refused, or missing.
 
         Booleans count as 0 and 1, and so do whole floats as integers: what pandas makes of integers when one of them
         is missing.
@@ -74,8 +75,15 @@ class Frame:
             found, known = self._number(argument, series.drop_nulls())
         place = np.full(len(missing), -1, np.int64)
         place[~missing] = known
+        if allow_empty:
+            return drop_empty(Distinct(found, place))
         _refuse_empty(argument, found, place)
         return Distinct(found, place)
+
+    def lists(self, argument: str, separator: str) -> Column:
+        """Return a column of lists, or of strings to be split; a missing one is empty."""
+        series, missing = self._read(argument, True)
+        return split_cells(argument, series.to_list(), missing, separator)
 
     def numbers(self, argument: str, *, allow_missing: bool = False, rule: str = "numbers") -> NDArray[Any]:
         """Return a column of numbers; a missing one, or NaN, is refused or becomes NaN."""
@@ -128,6 +136,17 @@ class Frame:
         return Distinct(found, rank[place])
 
 
+def is_frame(X: Any) -> bool:
+    """Whether it looks like a table: what pandas, Polars and Arrow have alike."""
+    return hasattr(type(X), "columns")
+
+
+def column_names(df: Any) -> list[Any]:
+    """Return the names of the columns of a table."""
+    names: list[Any] = _narwhals().from_native(df).collect_schema().names()
+    return names
+
+
 def _match(series: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return the place of each entry among the distinct ones, and those."""
     unique = series.unique()
@@ -150,7 +169,7 @@ def _narwhals() -> Any:
         return import_module("narwhals.stable.v2")
     except ImportError as error:
         raise ImportError(
-            "from_frame needs narwhals, which is missing: pip install 'pyrec_core[frames]' adds it"
+            "data frames need narwhals, which is missing: pip install 'pyrec_core[frames]' adds it"
         ) from error
 
 

@@ -319,4 +319,4 @@ def test_without_narwhals_the_extra_is_named():
         "try: Interactions.from_frame({}, user='a', item='b')\n"
         "except ImportError as error: print(error)"
     )
-    assert "from_frame needs narwhals, which is missing: pip install 'pyrec_core[frames]' adds it" in run(code).stdout
+    assert "data frames need narwhals, which is missing: pip install 'pyrec_core[frames]' adds it" in run(code).stdout

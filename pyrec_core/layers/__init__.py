@@ -16,7 +16,7 @@ from .cross import Cross
 from .dense import Dense
 from .dropout import Dropout
 from .embedding import Bags, Embedding, EmbeddingBag
-from .fields import FieldEmbedding, FieldPairs, Fields, FirstOrder
+from .fields import CrossWeights, FieldEmbedding, FieldPairs, Fields, FirstOrder
 from .interaction import AttentionPooling, BiInteraction, InnerProduct, OuterProduct, PairwiseSum
 from .mlp import mlp
 from .norm import BatchNorm, LayerNorm
@@ -38,6 +38,7 @@ __all__ = [
     "Chain",
     "Concat",
     "Cross",
+    "CrossWeights",
     "Dense",
     "Dropout",
     "Embedding",

@@ -15,6 +15,7 @@ from ..kernels.embedding import (
     pooled_pairs_backward,
     pooled_pairs_forward,
 )
+from ..kernels.interaction import bi_interaction_backward, bi_interaction_forward
 from ..kernels.linalg import column_sums
 from ..optim import Param
 from ._base import Backprop, Layer
@@ -24,36 +25,74 @@ from ._init import normal
 class Fields(NamedTuple):
     """Examples of m fields each.
 
+    A field has one id in each example or, where there are ``offsets``, any number of them: their embeddings, and their
+    weights, are then summed, each times its value.
+
     Attributes
     ----------
-    ids : integers (B, m)
+    ids : integers (B, m), or (n,) where there are offsets
         Rows of one table that all fields share.
-    values : float32 or float64 array (B, m), or None
-        What each field is multiplied by. None: all are 1.
+    values : float32 or float64 array of the shape of ids, or None
+        What each id is multiplied by. None: all are 1.
+    offsets : int64 array (B, m + 1), or None
+        Field j of example b has the ids from ``offsets[b, j]`` to ``offsets[b, j + 1]``. The examples follow one
+        another: the last offset of one is the first of the next.
+    crosses : integers (B, c), or None
+        Rows of another table, of weights only; see `CrossWeights`.
 
     Examples
     --------
     >>> import numpy as np
     >>> from pyrec_core.layers import Fields
-    >>> Fields(np.array([[0, 4], [1, 5], [2, 4]]), None).take([2, 0])
-    Fields(ids=array([[2, 4],
-           [0, 4]]), values=None)
+    >>> Fields(np.array([[0, 4], [1, 5], [2, 4]]), None).take([2, 0]).ids
+    array([[2, 4],
+           [0, 4]])
+    >>> several = Fields(np.array([0, 4, 5, 1, 4]), None, np.array([[0, 1, 3], [3, 4, 5]]))
+    >>> several.take([1, 0]).ids, several.take([1, 0]).offsets
+    (array([1, 4, 0, 4, 5]), array([[0, 1, 2],
+           [2, 3, 5]]))
     """
 
     ids: NDArray[np.integer]
     values: NDArray[Any] | None
+    offsets: NDArray[np.int64] | None = None
+    crosses: NDArray[np.integer] | None = None
+
+    @property
+    def n_examples(self) -> int:
+        """B."""
+        return len(self.ids if self.offsets is None else self.offsets)
 
     def take(self, rows: Any) -> "Fields":
         """Return the examples that ``rows``, integers, say."""
-        return Fields(self.ids[rows], None if self.values is None else self.values[rows])
+        crosses = None if self.crosses is None else self.crosses[rows]
+        if self.offsets is None:
+            return Fields(self.ids[rows], None if self.values is None else self.values[rows], None, crosses)
+        within = self.offsets[rows]
+        lengths = within[:, -1] - within[:, 0]
+        shift = np.cumsum(lengths) - lengths - within[:, 0]  # from where an example lies to where it comes to lie
+        at = np.arange(lengths.sum()) - np.repeat(shift, lengths)
+        values = None if self.values is None else self.values[at]
+        return Fields(self.ids[at], values, within + shift[:, None], crosses)
 
 
 def _fields(x: Any) -> Fields:
     if not isinstance(x, Fields):
         raise TypeError(f"x must be Fields, got {type(x).__name__}")
-    if np.ndim(x.ids) != 2:
-        raise ValueError(f"ids must be 2-D, got shape {np.shape(x.ids)}")
+    ndim = 2 if x.offsets is None else 1
+    if np.ndim(x.ids) != ndim:
+        raise ValueError(f"ids must be {ndim}-D, got shape {np.shape(x.ids)}")
+    if x.offsets is not None:
+        if np.ndim(x.offsets) != 2 or x.offsets.shape[1] < 2:
+            raise ValueError(f"offsets must have shape (B, m + 1), got {np.shape(x.offsets)}")
+        if (x.offsets[1:, 0] != x.offsets[:-1, -1]).any():
+            raise ValueError("offsets must begin in each row where the row before ends, got others")
     return x
+
+
+def _begins(starts: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the offsets of bags that begin at ``starts``; the last ends where the last example does."""
+    return np.append(starts.reshape(-1), offsets[-1:, -1] if len(offsets) else 0)
 
 
 class FieldEmbedding(Layer):
@@ -103,7 +142,9 @@ class FieldEmbedding(Layer):
         self.table = Param(table)
 
     def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
-        ids, values = _fields(x)
+        ids, values, offsets, _ = _fields(x)
+        if offsets is not None:
+            return self._summed(ids, values, offsets)
         y = gather(self.table.value, ids, values)
 
         def backprop(d_y: Any) -> None:
@@ -112,6 +153,17 @@ class FieldEmbedding(Layer):
                 self.table.add_rows(np.reshape(ids, -1), d_y.reshape(-1, y.shape[2]))
             else:
                 self.table.add_rows(*gather_backward(d_y, ids, values))
+
+        return y, backprop
+
+    def _summed(self, ids: Any, values: Any, offsets: NDArray[np.int64]) -> tuple[Any, Backprop]:
+        n, m, d = len(offsets), offsets.shape[1] - 1, self.table.value.shape[1]
+        begins = _begins(offsets[:, :-1], offsets)
+        y = bag_forward(self.table.value, ids, begins, values).reshape(n, m, d)
+
+        def backprop(d_y: Any) -> None:
+            d_y = check_like("d_y", d_y, y.shape, y.dtype).reshape(n * m, d)
+            self.table.add_rows(*bag_backward(d_y, ids, begins, values))
 
         return y, backprop
 
@@ -133,7 +185,10 @@ class FieldPairs(FieldEmbedding):
     """
 
     def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
-        ids, values = _fields(x)
+        ids, values, offsets, _ = _fields(x)
+        if offsets is not None:
+            vectors, back = self._summed(ids, values, offsets)
+            return bi_interaction_forward(vectors), lambda d_y: back(bi_interaction_backward(d_y, vectors))
         table = self.table.value
         y, totals = pooled_pairs_forward(table, ids, values)
 
@@ -176,17 +231,66 @@ class FirstOrder(Layer):
         self.b = Param(np.zeros(1, dtype))
 
     def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
-        ids, values = _fields(x)
-        n, m = np.shape(ids)
-        ids, offsets = np.reshape(ids, -1), np.arange(n + 1) * m
+        ids, values, offsets, _ = _fields(x)
         if values is not None:
-            values = check_like("values", values, (n, m), self.w.value.dtype).reshape(-1)
-        y = bag_forward(self.w.value[:, None], ids, offsets, values) + self.b.value
+            values = check_like("values", values, np.shape(ids), self.w.value.dtype).reshape(-1)
+        flat = np.reshape(ids, -1)
+        begins = _rows_of(ids) if offsets is None else _begins(offsets[:, 0], offsets)
+        y = bag_forward(self.w.value[:, None], flat, begins, values) + self.b.value
 
         def backprop(d_y: Any) -> None:
             d_y = check_like("d_y", d_y, y.shape, y.dtype)
-            rows, d_rows = bag_backward(d_y, ids, offsets, values)
+            rows, d_rows = bag_backward(d_y, flat, begins, values)
             self.w.add_rows(rows, d_rows[:, 0])
             self.b.add_grad(column_sums(d_y))
 
         return y, backprop
+
+
+class CrossWeights(Layer):
+    """A weight of each cross of features: `Fields` (B, m) with c crosses -> (B, 1), ``sum(w[crosses])``.
+
+    Parameters
+    ----------
+    n_rows : int >= 1
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    w : Param (n_rows,)
+        Starts at 0; its gradient is rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrec_core.layers import CrossWeights, Fields
+    >>> layer = CrossWeights(3)
+    >>> layer.w.value[:] = [1.0, 10.0, 100.0]
+    >>> layer(Fields(np.array([[7], [7]]), None, crosses=np.array([[0, 2], [1, 1]])))
+    array([[101.],
+           [ 20.]], dtype=float32)
+    """
+
+    def __init__(self, n_rows: int, *, dtype: DTypeLike = np.float32) -> None:
+        dtype = check_float_dtype("dtype", dtype)
+        self.w = Param(np.zeros(check_int("n_rows", n_rows, low=1, high=2**31 - 1), dtype))
+
+    def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
+        ids = _fields(x).crosses
+        if ids is None or np.ndim(ids) != 2:
+            raise ValueError(f"crosses must be 2-D, got {'none' if ids is None else f'shape {np.shape(ids)}'}")
+        flat, begins = np.reshape(ids, -1), _rows_of(ids)
+        y = bag_forward(self.w.value[:, None], flat, begins)
+
+        def backprop(d_y: Any) -> None:
+            rows, d_rows = bag_backward(check_like("d_y", d_y, y.shape, y.dtype), flat, begins)
+            self.w.add_rows(rows, d_rows[:, 0])
+
+        return y, backprop
+
+
+def _rows_of(ids: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the offsets of the rows of a matrix of ids."""
+    n, m = np.shape(ids)
+    begins: NDArray[np.int64] = np.arange(n + 1) * m
+    return begins

@@ -1,7 +1,7 @@
 """The models. A new one is one file and its line here."""
 
 from ._estimator import load
-from .feature import AFM, DCN, FM, NFM, PNN, DeepFM, LogisticRegression, WideDeep, XDeepFM
+from .feature import AFM, DCN, FM, NFM, PNN, DeepFM, FeatureEncoder, LogisticRegression, WideDeep, XDeepFM
 from .interaction import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity
 from .sequence import GRU4Rec, MarkovChain
 
@@ -15,6 +15,7 @@ __all__ = [
     "SLIM",
     "AssociationRules",
     "DeepFM",
+    "FeatureEncoder",
     "GRU4Rec",
     "ItemToItem",
     "LogisticRegression",

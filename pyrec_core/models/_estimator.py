@@ -18,8 +18,8 @@ class Estimator:
     """Base of all models: a dataclass of hyper-parameters, which ``__init__`` only stores.
 
     ``fit`` checks the parameters and sets attributes whose names end in ``_``: NumPy arrays, SciPy CSR
-    arrays, dicts of arrays, numbers, strings or tuples. They and the parameters are all that a model file or a pickle
-    holds; what a model makes of them to save work is kept in ``_made``, and forgotten.
+    arrays, dicts of arrays, numbers, strings, tuples or models. They and the parameters are all that a model file or a
+    pickle holds; what a model makes of them to save work is kept in ``_made``, and forgotten.
     They are declared with ``field(init=False)``, which makes them no parameters.
     """
 
@@ -92,33 +92,11 @@ class Estimator:
 
     def _save(self, path: str | os.PathLike[str], state: dict[str, Any]) -> None:
         self.check_fitted()
-        arrays: dict[str, np.ndarray] = {}
-        sparse: dict[str, tuple[int, ...]] = {}
-        tables: list[str] = []
-        scalars: dict[str, Any] = {}
-        for name, value in state.items():
-            if sp.issparse(value):
-                sparse[name] = value.shape
-                arrays |= {f"{name}.{part}": getattr(value, part) for part in ("data", "indices", "indptr")}
-            elif isinstance(value, np.ndarray):
-                arrays[name] = value
-            elif isinstance(value, dict):  # of arrays by name
-                tables.append(name)
-                arrays |= {f"{name}/{key}": array for key, array in value.items()}
-            else:
-                scalars[name] = value
-        header = {
-            "class": type(self).__name__,
-            "parameters": self._saved_parameters(),
-            "attributes": scalars,
-            "sparse": sparse,
-            **({"tables": tables} if tables else {}),
-        }
-        _persist.save(path, header, arrays)
+        _persist.save(path, *_plain(self, state))
 
     def _saved_parameters(self) -> dict[str, Any]:
         """Return the parameters as a model file holds them."""
-        return self.get_params()
+        return self.get_params(deep=False)
 
     @classmethod
     def _from_saved(cls, params: dict[str, Any]) -> Self:
@@ -194,21 +172,60 @@ def load(path: str | os.PathLike[str], *, mmap: bool = False) -> Any:
             f"got {os.fspath(path)!r} with {name!r}, written by version {header.get('package_version')}"
         )
     try:
-        model = known[name]._from_saved(header["parameters"])
-        sparse = {key: _sparse(key, arrays, tuple(shape)) for key, shape in header["sparse"].items()}
-        tables: dict[str, dict[str, Any]] = {key: {} for key in header.get("tables", ())}
-        dense = {key: array for key, array in arrays.items() if key.partition(".")[0] not in sparse}
-        for key in [key for key in dense if key.partition("/")[0] in tables]:
-            table, _, part = key.partition("/")
-            tables[table][part] = dense.pop(key)
-        state = {**dense, **sparse, **tables, **header["attributes"]}
-        if not all(key.endswith("_") for key in state):
-            raise ValueError(f"unexpected attributes among {', '.join(sorted(state))}")
-        model._set_fitted(state)
-        model.check_fitted()
+        return _restored(known, header, arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"path must name a model file, got {os.fspath(path)!r} with a wrong content: {error}"
         raise ValueError(message) from error
+
+
+def _plain(model: Estimator, state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the header and the arrays of a file with a model of this state, and with the models in it."""
+    arrays: dict[str, np.ndarray] = {}
+    sparse: dict[str, tuple[int, ...]] = {}
+    tables: list[str] = []
+    models: dict[str, dict[str, Any]] = {}
+    scalars: dict[str, Any] = {}
+    for name, value in state.items():
+        if sp.issparse(value):
+            sparse[name] = value.shape
+            arrays |= {f"{name}.{part}": getattr(value, part) for part in ("data", "indices", "indptr")}
+        elif isinstance(value, np.ndarray):
+            arrays[name] = value
+        elif isinstance(value, dict):  # of arrays by name
+            tables.append(name)
+            arrays |= {f"{name}/{key}": array for key, array in value.items()}
+        elif isinstance(value, Estimator):
+            models[name], parts = _plain(value, value._fitted_attributes())
+            arrays |= {f"{name}/{key}": array for key, array in parts.items()}
+        else:
+            scalars[name] = value
+    header = {
+        "class": type(model).__name__,
+        "parameters": model._saved_parameters(),
+        "attributes": scalars,
+        "sparse": sparse,
+        **({"tables": tables} if tables else {}),
+        **({"models": models} if models else {}),
+    }
+    return header, arrays
+
+
+def _restored(known: dict[str, type[Estimator]], header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Estimator:
+    """Return the model that `_plain` took apart."""
+    model = known[header["class"]]._from_saved(header["parameters"])
+    sparse = {key: _sparse(key, arrays, tuple(shape)) for key, shape in header["sparse"].items()}
+    inner: dict[str, dict[str, Any]] = header.get("models", {})
+    tables: dict[str, dict[str, Any]] = {key: {} for key in (*header.get("tables", ()), *inner)}
+    dense = {key: array for key, array in arrays.items() if key.partition(".")[0] not in sparse}
+    for key in [key for key in dense if key.partition("/")[0] in tables]:
+        table, _, part = key.partition("/")
+        tables[table][part] = dense.pop(key)
+    models = {key: _restored(known, about, tables.pop(key)) for key, about in inner.items()}
+    state = {**dense, **sparse, **tables, **models, **header["attributes"]}
+    if not all(key.endswith("_") for key in state):
+        raise ValueError(f"unexpected attributes among {', '.join(sorted(state))}")
+    model._set_fitted(state)
+    model.check_fitted()
     return model
 
 

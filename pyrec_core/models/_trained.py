@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from zlib import crc32
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._errors import TrainingInterrupted
 from .._random import Source, seed_of
 from .._validation import check_float, check_int
-from ..optim import Optimizer, from_plain, resolve, to_plain
+from ..optim import Divided, Optimizer, from_plain, resolve, to_plain
 from ..train import Callback, EarlyStopping, Progress, Snapshot, Training, fit_loop
 from ._estimator import Estimator, parameters
 
@@ -69,6 +69,8 @@ class Trained(Estimator):
     n_epochs_: int = field(init=False)
     weights_: dict[str, NDArray[Any]] = field(init=False)
 
+    _plain: ClassVar[tuple[str, ...]] = ("optimizer", "learning_rate")  # parameters that files hold as plain values
+
     def _beginning(self, resume: Any, *data: NDArray[Any]) -> tuple[Source, Snapshot | None, dict[str, Any]]:
         """Return the source of random numbers, the checkpoint to go on from, and what describes this training."""
         about: dict[str, Any] = {p.name: repr(getattr(self, p.name)) for p in parameters(self) if p.name not in _FREE}
@@ -101,8 +103,9 @@ class Trained(Estimator):
         own += [EarlyStopping(patience)] if patience else []
         try:
             fit_loop(
-                network, batches, step, self._optimizer(), n_epochs=check_int("n_epochs", self.n_epochs, low=1),
-                source=source, callbacks=[*own, *self.callbacks], validate=validate, resume=snapshot,
+                network, batches, step, self._optimizer_of(network),
+                n_epochs=check_int("n_epochs", self.n_epochs, low=1), source=source,
+                callbacks=[*own, *self.callbacks], validate=validate, resume=snapshot,
                 n_examples=n_examples, about=about, n_threads=self.n_threads,
             )  # fmt: skip
         except KeyboardInterrupt as stop:
@@ -115,6 +118,10 @@ class Trained(Estimator):
 
     def _optimizer(self) -> Optimizer:
         return resolve(self.optimizer, self.learning_rate)
+
+    def _optimizer_of(self, network: Any) -> Optimizer | Divided:
+        """Return what makes the steps of a network."""
+        return self._optimizer()
 
     def _check_trained(self) -> None:
         """Check the fields of this base."""
@@ -129,13 +136,13 @@ class Trained(Estimator):
         self._optimizer()
 
     def _saved_parameters(self) -> dict[str, Any]:
-        params = self.get_params()
-        plain = {name: to_plain(params[name]) for name in ("optimizer", "learning_rate")}
+        params = super()._saved_parameters()
+        plain = {name: to_plain(params[name]) for name in self._plain if name in params}
         return {**params, **plain, "callbacks": ()}
 
     @classmethod
     def _from_saved(cls, params: dict[str, Any]) -> Self:
-        made = {name: from_plain(params[name]) for name in ("optimizer", "learning_rate")}
+        made = {name: from_plain(params[name]) for name in cls._plain if name in params}
         return cls(**{**params, **made})
 
 

@@ -6,6 +6,7 @@ arrays. The formulas stand in `pyrec_core.kernels.optim`.
 """
 
 from ._base import Optimizer
+from ._divided import Divided
 from ._param import Param
 from ._plain import from_plain, to_plain
 from ._rules import FTRL, SGD, Adadelta, Adagrad, Adam, RMSProp, resolve
@@ -17,6 +18,7 @@ __all__ = [
     "Adadelta",
     "Adagrad",
     "Adam",
+    "Divided",
     "ExponentialDecay",
     "Optimizer",
     "Param",

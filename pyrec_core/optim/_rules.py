@@ -160,7 +160,9 @@ class FTRL(Optimizer):
 _BY_NAME = {cls.rule: cls for cls in (SGD, Adagrad, RMSProp, Adadelta, Adam, FTRL)}
 
 
-def resolve(optimizer: str | Optimizer, learning_rate: float | Schedule | None = None) -> Optimizer:
+def resolve(
+    optimizer: str | Optimizer, learning_rate: float | Schedule | None = None, *, name: str = "optimizer"
+) -> Optimizer:
     """Return the optimizer that an estimator's parameters mean.
 
     Parameters
@@ -168,6 +170,8 @@ def resolve(optimizer: str | Optimizer, learning_rate: float | Schedule | None =
     optimizer : {"sgd", "adagrad", "rmsprop", "adadelta", "adam", "ftrl"} or Optimizer
     learning_rate : float or callable, optional
         Instead of the optimizer's own.
+    name : str
+        The argument's name, for messages.
 
     Examples
     --------
@@ -178,5 +182,5 @@ def resolve(optimizer: str | Optimizer, learning_rate: float | Schedule | None =
     if isinstance(optimizer, Optimizer):
         found = optimizer
     else:
-        found = _BY_NAME[check_choice("optimizer", optimizer, tuple(_BY_NAME))]()
+        found = _BY_NAME[check_choice(name, optimizer, tuple(_BY_NAME))]()
     return found if learning_rate is None else replace(found, learning_rate=learning_rate)

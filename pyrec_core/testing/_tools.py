@@ -14,7 +14,7 @@ N_USERS, N_ITEMS = 60, 25
 
 
 def copy(model: Any) -> Any:
-    return type(model)(**model.get_params())
+    return type(model)(**model.get_params(deep=False))
 
 
 def matrix(n_users: int = N_USERS, seed: int = 0) -> Any:

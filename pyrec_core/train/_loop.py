@@ -8,7 +8,7 @@ import numpy as np
 
 from .._backend import use_threads
 from .._random import Source
-from ..optim import Optimizer
+from ..optim import Divided, Optimizer
 from ._checkpoint import Snapshot
 from ._training import Callback, Network, Training
 
@@ -19,7 +19,7 @@ def fit_loop(
     network: Network,
     batches: Callable[[int], Iterable[Any]],
     step: Step,
-    optimizer: Optimizer,
+    optimizer: Optimizer | Divided,
     *,
     n_epochs: int,
     source: Source,
@@ -41,7 +41,7 @@ def fit_loop(
     step : callable
         Given a batch, leaves gradients in the parameters, and returns the loss and the weight with which it enters
         the mean loss of the epoch (as a rule the number of examples).
-    optimizer : Optimizer
+    optimizer : Optimizer or Divided
     n_epochs : int
     source : Source
         Of all random numbers; put to the start of each epoch.

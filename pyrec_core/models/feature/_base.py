@@ -3,47 +3,27 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._backend import use_threads
 from ..._errors import TrainingInterrupted
-from ..._features import Features
 from ..._random import Source
 from ..._validation import as_array, check_bool, check_choice, check_float, check_int
 from ...kernels.activations import activation_forward
 from ...kernels.losses import binary_cross_entropy, squared_error
-from ...kernels.random import integers
 from ...layers import Fields, Layer
-from ...metrics import global_auc, rmse
 from ...optim import Optimizer
 from ...train import shuffled
 from .._trained import Trained, with_l2
+from ._encoder import FeatureEncoder
 from ._inputs import Layout, encode, learn_layout
 from ._labels import check_labels, labels_of
+from ._running import Scorer, held_out_rows, only_for, rows_in, run, with_target
 
-_ROWS_AT_ONCE = 8192
-
-
-class _only_for:
-    """A method that only models with one loss have: for the others it does not exist, as scikit-learn wants it."""
-
-    def __init__(self, loss: str) -> None:
-        self.loss = loss
-
-    def __call__(self, method: Any) -> Any:
-        self.method = method
-        self.__doc__ = method.__doc__
-        return self
-
-    def __get__(self, model: Any, owner: Any) -> Any:
-        if model is None:
-            return self.method
-        if model.loss != self.loss:
-            raise AttributeError(f"{self.method.__name__} needs loss={self.loss!r}, got {model.loss!r}")
-        return self.method.__get__(model, owner)
+_INNER = "encoder__"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -61,6 +41,14 @@ class FeatureModel(Trained, ABC):
     handle_unknown : {"row", "error"}
         Ids that training data did not have stand for the row of their field for what is unknown, or are refused. That
         row is zero, unless there was something unknown or missing in training too: then it has learned from it.
+    encoder : FeatureEncoder, optional
+        What makes `Features` of the ``X`` that are given to `fit` and to the other methods. It is itself left as it is;
+        the one that is fitted, to each training anew, is kept and saved as ``encoder_``. Its parameters can be set as
+        ``encoder__<name>``.
+    negative_rate : float in (0, 1]
+        Share of the negative examples (of the first label) that training data kept of those that there were. Logits
+        are then shifted by its logarithm, so that probabilities are those of all examples: ``p / (p + (1 - p) /
+        negative_rate)`` for a probability p among what was kept (King & Zeng 2001; He et al. 2014).
     n_epochs, batch_size, optimizer, learning_rate, early_stopping, validation_fraction, callbacks
         How to train: as in all models that are trained. The validation score is the AUC of a classifier, and minus the
         RMSE of a regressor.
@@ -82,7 +70,11 @@ class FeatureModel(Trained, ABC):
     kind_ : {"ids", "numbers", "features"}
         What ``X`` was in training.
     n_slots_ : int
-        Values of an example, at most.
+        Values of an example, at most; a list of categories is one.
+    n_cross_rows_ : int
+        Weights of all crosses.
+    encoder_ : FeatureEncoder
+        The fitted one, where there is one.
     loss_curve_, validation_scores_ : float64, one value an epoch
     n_epochs_, n_features_in_ : int
     """
@@ -91,22 +83,28 @@ class FeatureModel(Trained, ABC):
     l2: float = 0.0
     field_sizes: Any = None
     handle_unknown: str = "row"
+    encoder: Any = None
+    negative_rate: float = 1.0
     optimizer: str | Optimizer = "adam"
     batch_size: int = 256
 
     kind_: str = field(init=False)
     field_sizes_: NDArray[np.int64] = field(init=False)
     n_slots_: int = field(init=False)
+    n_cross_rows_: int = field(init=False)
+    encoder_: FeatureEncoder = field(init=False)
     seen_: NDArray[np.bool_] = field(init=False)
     classes_: NDArray[Any] = field(init=False)
     state_: dict[str, NDArray[Any]] = field(init=False)
+
+    _linear: ClassVar[bool] = True  # whether there is a linear part, which gives crosses their weights
 
     def fit(self, X: Any, y: ArrayLike | None = None, validation_data: Any = None, resume: Any = None) -> Self:
         """Learn from examples.
 
         Parameters
         ----------
-        X : integers (n, n_fields), numbers (n, n_features), or Features
+        X : integers (n, n_fields), numbers (n, n_features), or Features; with an encoder a table that it reads
             Integer ids count from 0 within each field. A dense or sparse matrix of floats has one feature a column,
             whose embedding is weighted by its value; networks see the columns of a dense one side by side, and of a
             sparse one the values that each row has. `Features` have categories and numbers side by side.
@@ -132,24 +130,27 @@ class FeatureModel(Trained, ABC):
             Ctrl-C: the model is then fitted as far as training came.
         """
         self._check_parameters()
-        X, y = _with_target(X, y)
-        layout = learn_layout(X, self.field_sizes)
+        X, y = with_target(X, y)
+        encoder = self._new_encoder()
+        X = X if encoder is None else encoder.fit_transform(X)
+        layout = self._learn_layout(X)
         fields = encode(X, layout, None, self.handle_unknown)
-        target, labels = check_labels(y, len(fields.ids), self.loss, None)
+        target, labels = check_labels(y, fields.n_examples, self.loss, None)
         source, snapshot, about = self._beginning(resume, fields.ids, target)
         validation = None
         if validation_data is None and self.early_stopping:
-            kept, held_out = _held_out(len(target), self.validation_fraction, source)
+            kept, held_out = held_out_rows(len(target), self.validation_fraction, source)
             validation = fields.take(held_out), target[held_out]
             fields, target = fields.take(kept), target[kept]
-        state = self._layout_state(layout, fields, labels)
+        state = self._layout_state(layout, fields, labels, encoder)
         if validation_data is not None:
             other, labels_of_other = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
-            other, labels_of_other = _with_target(other, labels_of_other)
-            held_out_fields = encode(other, layout, state["seen_"], self.handle_unknown)
-            validation = held_out_fields, check_labels(labels_of_other, len(held_out_fields.ids), self.loss, labels)[0]
+            other, labels_of_other = with_target(other, labels_of_other)
+            other = other if encoder is None else encoder.transform(other)
+            shown = encode(other, layout, state["seen_"], self.handle_unknown)
+            validation = shown, check_labels(labels_of_other, shown.n_examples, self.loss, labels)[0]
         network = self._build(layout, source)
-        validate = None if validation is None else _Scorer(network, *validation, self.loss)
+        validate = None if validation is None else Scorer(network, *validation, self.loss)
 
         def batches(epoch: int) -> Any:
             return self._batches(len(target), source)
@@ -171,9 +172,9 @@ class FeatureModel(Trained, ABC):
         Parameters
         ----------
         X, y
-            As in `fit`. The first call decides the fields and their sizes (see ``field_sizes``); categories that it
-            lacks are learned later only if ``field_sizes`` leaves room for them. What the optimizer keeps lives on
-            between the calls, but not in a model file.
+            As in `fit`. The first call decides the fields and their sizes (see ``field_sizes``), and fits the encoder;
+            categories that it lacks are learned later only if ``field_sizes`` leaves room for them. What the optimizer
+            keeps lives on between the calls, but not in a model file.
         classes : (2,), optional
             The two labels, where the first part might have one only.
 
@@ -182,22 +183,25 @@ class FeatureModel(Trained, ABC):
         self
         """
         self._check_parameters()
-        X, y = _with_target(X, y)
+        X, y = with_target(X, y)
         first = not self.__sklearn_is_fitted__()
-        layout = learn_layout(X, self.field_sizes) if first else self._layout()
+        encoder = self._new_encoder() if first else getattr(self, "encoder_", None)
+        if encoder is not None:
+            X = encoder.fit_transform(X) if first else encoder.transform(X)
+        layout = self._learn_layout(X) if first else self._layout()
         fields = encode(X, layout, None, self.handle_unknown)
         known = classes if first else getattr(self, "classes_", None)
-        target, labels = check_labels(y, len(fields.ids), self.loss, known)
+        target, labels = check_labels(y, fields.n_examples, self.loss, known)
         if first:
             source, _, _ = self._beginning(None, fields.ids, target)
             network = self._build(layout, source)
-            state = self._layout_state(layout, fields, labels)
+            state = self._layout_state(layout, fields, labels, encoder)
             losses, epoch = np.empty(0), 0
         else:
             network, source = self._network()
-            state = {**self._fitted_attributes(), "seen_": self.seen_ | _rows_in(fields, layout)}
+            state = {**self._fitted_attributes(), "seen_": self.seen_ | rows_in(fields, layout)}
             losses, epoch = self.loss_curve_, self.n_epochs_
-        optimizer, total = self._optimizer(), 0.0
+        optimizer, total = self._optimizer_of(network), 0.0
         with use_threads(self.n_threads):
             source.begin(epoch)
             for rows in self._batches(len(target), source):
@@ -213,12 +217,12 @@ class FeatureModel(Trained, ABC):
         self._set_trained(network, source, {**state, **learned})
         return self
 
-    @_only_for("logistic")
+    @only_for("logistic")
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the logits of a classifier (n,): positive where the second label is the likelier one."""
         return self._outputs(X)
 
-    @_only_for("logistic")
+    @only_for("logistic")
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each of the two labels (n, 2), in the order of ``classes_``."""
         p = activation_forward(self._outputs(X), "sigmoid", n_threads=self.n_threads)
@@ -246,7 +250,7 @@ class FeatureModel(Trained, ABC):
 
     def score(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy of a classifier, or the coefficient of determination of a regressor."""
-        X, y = _with_target(X, y)
+        X, y = with_target(X, y)
         predicted = self.predict(X)
         truth = as_array("y", y) if y is not None else None
         if truth is None or truth.shape != predicted.shape:
@@ -276,19 +280,36 @@ class FeatureModel(Trained, ABC):
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         self.check_fitted()
         self._check_parameters()
+        encoder = getattr(self, "encoder_", None)
+        X = X if encoder is None else encoder.transform(X)
         fields = encode(X, self._layout(), self.seen_, self.handle_unknown, type(self).__name__)
         network, _ = self._network()
-        return _run(network, fields, self.n_threads)
+        outputs = run(network, fields, self.n_threads)
+        return outputs + np.log(self.negative_rate) if self.loss == "logistic" else outputs
+
+    def _new_encoder(self) -> FeatureEncoder | None:
+        return None if self.encoder is None else type(self.encoder)(**self.encoder.get_params())
+
+    def _learn_layout(self, X: Any) -> Layout:
+        layout = learn_layout(X, self.field_sizes)
+        if layout.n_cross_rows and not self._linear:
+            name, n = type(self).__name__, X.crosses.shape[1]
+            raise ValueError(f"X must have no crosses for {name}, which has no linear part to weight them, got {n}")
+        return layout
 
     def _layout(self) -> Layout:
-        return Layout(self.kind_, self.field_sizes_, self.n_slots_)
+        return Layout(self.kind_, self.field_sizes_, self.n_slots_, getattr(self, "n_cross_rows_", 0))
 
-    def _layout_state(self, layout: Layout, fields: Fields, labels: NDArray[Any] | None) -> dict[str, Any]:
+    def _layout_state(
+        self, layout: Layout, fields: Fields, labels: NDArray[Any] | None, encoder: FeatureEncoder | None
+    ) -> dict[str, Any]:
         state: dict[str, Any] = {
             "kind_": layout.kind, "field_sizes_": layout.sizes, "n_slots_": layout.n_slots,
-            "n_features_in_": len(layout.sizes), "seen_": _rows_in(fields, layout),
+            "n_cross_rows_": layout.n_cross_rows, "seen_": rows_in(fields, layout),
+            "n_features_in_": len(layout.sizes) if encoder is None else encoder.n_features_in_,
         }  # fmt: skip
-        return state if labels is None else {**state, "classes_": labels}
+        optional = {"classes_": labels, "encoder_": encoder}
+        return state | {name: value for name, value in optional.items() if value is not None}
 
     def _set_trained(self, network: Layer, source: Source, state: dict[str, Any]) -> None:
         self._set_fitted({**state, "state_": network.state()})
@@ -306,6 +327,38 @@ class FeatureModel(Trained, ABC):
             vars(self)["_made"] = made = network, source
         return made
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name; ``deep``: those of the encoder too, as ``encoder__<name>``."""
+        params = super().get_params()
+        if deep and isinstance(self.encoder, FeatureEncoder):
+            params |= {f"{_INNER}{name}": value for name, value in self.encoder.get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name, and those of the encoder as ``encoder__<name>``.
+
+        Raises
+        ------
+        ValueError
+            A name is not a parameter of this model, or of its encoder.
+        """
+        super().set_params(**{name: value for name, value in params.items() if not name.startswith(_INNER)})
+        inner = {name.removeprefix(_INNER): value for name, value in params.items() if name.startswith(_INNER)}
+        if inner and not isinstance(self.encoder, FeatureEncoder):
+            raise ValueError(f"encoder must be a FeatureEncoder to have {', '.join(inner)}, got {self.encoder!r}")
+        if inner:
+            self.encoder.set_params(**inner)
+        return self
+
+    def _saved_parameters(self) -> dict[str, Any]:
+        params = super()._saved_parameters()
+        return {**params, "encoder": None if self.encoder is None else self.encoder._saved_parameters()}
+
+    @classmethod
+    def _from_saved(cls, params: dict[str, Any]) -> Self:
+        inner = params.get("encoder")
+        return super()._from_saved({**params, "encoder": None if inner is None else FeatureEncoder._from_saved(inner)})
+
     def _optimizer(self) -> Optimizer:
         return with_l2(super()._optimizer(), self.l2)
 
@@ -314,6 +367,11 @@ class FeatureModel(Trained, ABC):
         check_choice("loss", self.loss, ("logistic", "squared"))
         check_choice("handle_unknown", self.handle_unknown, ("row", "error"))
         check_float("l2", self.l2, low=0.0)
+        if self.encoder is not None and not isinstance(self.encoder, FeatureEncoder):
+            raise TypeError(f"encoder must be a FeatureEncoder, got {type(self.encoder).__name__}")
+        rate = check_float("negative_rate", self.negative_rate, low=0.0, high=1.0, low_open=True)
+        if rate < 1.0 and self.loss != "logistic":
+            raise ValueError(f"negative_rate must be 1 for loss={self.loss!r}, got {rate}")
         if self.n_threads is not None:
             check_int("n_threads", self.n_threads, low=1)
         if self.verbose is not None:
@@ -329,41 +387,3 @@ class FeatureModel(Trained, ABC):
         else:
             tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
         return tags
-
-
-class _Scorer:
-    """Scores a network in training on held-out examples: larger is better."""
-
-    def __init__(self, network: Layer, fields: Fields, target: NDArray[np.float32], loss: str) -> None:
-        self.network, self.fields, self.target, self.loss = network, fields, target, loss
-
-    def __call__(self) -> float:
-        outputs = _run(self.network, self.fields, None)
-        return global_auc(self.target, outputs) if self.loss == "logistic" else -rmse(self.target, outputs)
-
-
-def _run(network: Layer, fields: Fields, n_threads: int | None) -> NDArray[np.float64]:
-    n = len(fields.ids)
-    outputs = np.empty(n)
-    with use_threads(n_threads):
-        for first in range(0, n, _ROWS_AT_ONCE):
-            rows = np.arange(first, min(n, first + _ROWS_AT_ONCE))
-            outputs[rows] = network(fields.take(rows))[:, 0]
-    return outputs
-
-
-def _rows_in(fields: Fields, layout: Layout) -> NDArray[np.bool_]:
-    seen = np.zeros(layout.n_rows, bool)
-    seen[fields.ids.reshape(-1)] = True
-    return seen
-
-
-def _with_target(X: Any, y: ArrayLike | None) -> tuple[Any, ArrayLike | None]:
-    return X, X.target if y is None and isinstance(X, Features) else y
-
-
-def _held_out(n: int, share: float, source: Source) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which examples are kept, and which are held out."""
-    order = np.argsort(integers(n, 2**63 - 1, **source.take("split", n)), kind="stable")
-    n_out = max(1, int(n * share))
-    return np.sort(order[n_out:]), np.sort(order[:n_out])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..._features import Features
 from ..._validation import MAX_ID, as_array, check_interactions
 from ...layers import Fields
+from ._ragged import fill_empty, ragged
 
 
 class Layout(NamedTuple):
@@ -25,11 +26,14 @@ class Layout(NamedTuple):
         Categories of each field.
     n_slots : int
         Values of an example: the fields, or the columns of a dense matrix; of a sparse one the most that a row has.
+    n_cross_rows : int
+        Weights of all crosses, which have a table of their own.
     """
 
     kind: str
     sizes: NDArray[np.int64]
     n_slots: int
+    n_cross_rows: int = 0
 
     @property
     def offsets(self) -> NDArray[np.int64]:
@@ -57,7 +61,7 @@ def kind_of(X: Any) -> str:
     if dtype.kind == "O" and hasattr(type(X), "columns"):  # of pandas, Polars and Arrow alike
         raise TypeError(
             "X must be ids, numbers or Features, got a data frame with other columns: make "
-            "Features.from_frame(df, fields=..., numeric=..., target=...) of it"
+            "Features.from_frame(df, fields=..., numeric=..., target=...) of it, or give the model an encoder"
         )
     return "ids" if dtype.kind in "iu" else "numbers"
 
@@ -66,7 +70,7 @@ def learn_layout(X: Any, field_sizes: Any = None) -> Layout:
     """Return the layout of training data; ``field_sizes`` replace those that the ids show."""
     kind = kind_of(X)
     if kind == "features":
-        return Layout(kind, X.field_sizes, X.shape[1])
+        return Layout(kind, X.field_sizes, X.shape[1], _n_cross_rows(X))
     if kind == "ids":
         ids = _check_ids(X)
         sizes = ids.max(axis=0, initial=-1).astype(np.int64) + 1
@@ -101,22 +105,58 @@ def encode(X: Any, layout: Layout, seen: NDArray[np.bool_] | None, handle_unknow
     if kind == "numbers":
         return _padded(X, layout, model)
     ids, values = (_check_ids(X), None) if kind == "ids" else (X.ids, X.values)
-    if ids.shape[1] != len(layout.sizes):
-        raise ValueError(
-            f"X has {ids.shape[1]} features, but {model} is expecting {len(layout.sizes)} features as input"
-        )
-    known = (ids >= 0) & (ids < layout.sizes)
-    rows = np.where(known, ids + layout.offsets[:-1], layout.unknown)
-    if seen is not None:
-        known &= seen[rows]
-        rows = np.where(known, rows, layout.unknown)
+    lists, crosses = ((), None) if kind == "ids" else (X.lists, _cross_rows(X, layout))
+    n_fields = ids.shape[1] + len(lists)
+    if n_fields != len(layout.sizes):
+        raise ValueError(f"X has {n_fields} features, but {model} is expecting {len(layout.sizes)} features as input")
+    rows, known = _table_rows(ids, slice(ids.shape[1]), layout, seen)
     if handle_unknown == "error" and not known.all():
         row, column = (int(at[0]) for at in np.nonzero(~known))
+        _refuse_unknown(~known, ids[row, column], column, row)
+    values = None if values is None else values.astype(np.float32)
+    if not lists:
+        return Fields(rows, values, None, crosses)
+    filled = [fill_empty(field) for field in lists]
+    entries = []
+    for at, field in enumerate(filled, start=ids.shape[1]):
+        rows_of_field, known = _table_rows(field.ids, at, layout, seen)
+        if handle_unknown == "error" and not known.all():
+            first = int(np.flatnonzero(~known)[0])
+            _refuse_unknown(~known, field.ids[first], at, int(np.searchsorted(field.offsets, first, side="right")) - 1)
+        entries.append(rows_of_field)
+    return ragged(rows, values, filled, entries)._replace(crosses=crosses)
+
+
+def _refuse_unknown(unknown: NDArray[np.bool_], first: Any, field: int, row: int) -> None:
+    n = np.count_nonzero(unknown)
+    raise ValueError(f"X must hold ids seen in training, got {n} others, first {first} in field {field} of row {row}")
+
+
+def _table_rows(
+    ids: NDArray[Any], at: Any, layout: Layout, seen: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Return rows of the table for ids of these fields, and whether they are known: the others have the unknown row."""
+    first, sizes, unknown = layout.offsets[:-1][at], layout.sizes[at], layout.unknown[at]
+    known = (ids >= 0) & (ids < sizes)
+    rows = np.where(known, ids + first, unknown)
+    if seen is not None:
+        known &= seen[rows]
+        rows = np.where(known, rows, unknown)
+    return rows.astype(np.int32), known
+
+
+def _n_cross_rows(X: Features) -> int:
+    return 0 if X.crosses is None else X.crosses.shape[1] * X.cross_size
+
+
+def _cross_rows(X: Features, layout: Layout) -> NDArray[np.int32] | None:
+    if _n_cross_rows(X) != layout.n_cross_rows:
         raise ValueError(
-            f"X must hold ids seen in training, got {np.count_nonzero(~known)} others, first {ids[row, column]} "
-            f"in field {column} of row {row}"
+            f"X must have crosses of {layout.n_cross_rows} rows in all, as in training, got {_n_cross_rows(X)}"
         )
-    return Fields(rows.astype(np.int32), None if values is None else values.astype(np.float32))
+    if X.crosses is None:
+        return None
+    return X.crosses + np.arange(X.crosses.shape[1], dtype=np.int32) * np.int32(X.cross_size)
 
 
 def _check_ids(X: Any) -> NDArray[Any]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from ..._random import Source
 from ...layers import Layer
-from ...optim import Optimizer
+from ...optim import Divided, Optimizer
 from ._base import FeatureModel
 from ._inputs import Layout
-from ._parts import first_order
+from ._parts import first_order, linear_parts, with_l1
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -16,8 +16,10 @@ class LogisticRegression(FeatureModel):
 
     Parameters
     ----------
-    loss, l2, field_sizes, handle_unknown, n_epochs, batch_size, optimizer, learning_rate, early_stopping,
-    validation_fraction, callbacks, n_threads, random_state, verbose
+    l1 : float >= 0
+        Penalty of the absolute weights, the constant aside: many are then 0. Only FTRL has one.
+    loss, l2, field_sizes, handle_unknown, encoder, negative_rate, n_epochs, batch_size, optimizer, learning_rate,
+    early_stopping, validation_fraction, callbacks, n_threads, random_state, verbose
         As in all models of this door: see `FeatureModel`, also for the attributes.
 
     Examples
@@ -29,7 +31,14 @@ class LogisticRegression(FeatureModel):
     array([0, 1, 0, 1])
     """
 
+    l1: float = 0.0
     optimizer: str | Optimizer = "ftrl"
 
     def _build(self, layout: Layout, source: Source) -> Layer:
         return first_order(layout)
+
+    def _optimizer(self) -> Optimizer:
+        return with_l1(super()._optimizer(), self.l1, "optimizer")
+
+    def _optimizer_of(self, network: Layer) -> Divided:
+        return Divided(self._optimizer(), *linear_parts(self._optimizer(), network))

@@ -29,8 +29,8 @@ class PNN(FeatureModel):
         Share of each hidden layer that is dropped in training.
     batch_norm : bool
         Whether hidden layers are normalised over the batch.
-    loss, l2, field_sizes, handle_unknown, n_epochs, batch_size, optimizer, learning_rate, early_stopping,
-    validation_fraction, callbacks, n_threads, random_state, verbose
+    loss, l2, field_sizes, handle_unknown, encoder, negative_rate, n_epochs, batch_size, optimizer, learning_rate,
+    early_stopping, validation_fraction, callbacks, n_threads, random_state, verbose
         As in all models of this door: see `FeatureModel`, also for the attributes.
 
     Examples
@@ -50,6 +50,8 @@ class PNN(FeatureModel):
     activation: str = "relu"
     dropout: float = 0.0
     batch_norm: bool = False
+
+    _linear = False
 
     def _build(self, layout: Layout, source: Source) -> Layer:
         check_choice("products", self.products, ("inner", "outer", "both"))

@@ -1,0 +1,73 @@
+"""What feature models do with a network: run it on many examples, and score it; and what belongs to that."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._backend import use_threads
+from ..._features import Features
+from ..._random import Source
+from ...kernels.random import integers
+from ...layers import Fields, Layer
+from ...metrics import global_auc, rmse
+from ._inputs import Layout
+
+_ROWS_AT_ONCE = 8192
+
+
+class only_for:
+    """A method that only models with one loss have: for the others it does not exist, as scikit-learn wants it."""
+
+    def __init__(self, loss: str) -> None:
+        self.loss = loss
+
+    def __call__(self, method: Any) -> Any:
+        self.method = method
+        self.__doc__ = method.__doc__
+        return self
+
+    def __get__(self, model: Any, owner: Any) -> Any:
+        if model is None:
+            return self.method
+        if model.loss != self.loss:
+            raise AttributeError(f"{self.method.__name__} needs loss={self.loss!r}, got {model.loss!r}")
+        return self.method.__get__(model, owner)
+
+
+class Scorer:
+    """Scores a network in training on held-out examples: larger is better."""
+
+    def __init__(self, network: Layer, fields: Fields, target: NDArray[np.float32], loss: str) -> None:
+        self.network, self.fields, self.target, self.loss = network, fields, target, loss
+
+    def __call__(self) -> float:
+        outputs = run(self.network, self.fields, None)
+        return global_auc(self.target, outputs) if self.loss == "logistic" else -rmse(self.target, outputs)
+
+
+def run(network: Layer, fields: Fields, n_threads: int | None) -> NDArray[np.float64]:
+    n = fields.n_examples
+    outputs = np.empty(n)
+    with use_threads(n_threads):
+        for first in range(0, n, _ROWS_AT_ONCE):
+            rows = np.arange(first, min(n, first + _ROWS_AT_ONCE))
+            outputs[rows] = network(fields.take(rows))[:, 0]
+    return outputs
+
+
+def rows_in(fields: Fields, layout: Layout) -> NDArray[np.bool_]:
+    seen = np.zeros(layout.n_rows, bool)
+    seen[fields.ids.reshape(-1)] = True
+    return seen
+
+
+def with_target(X: Any, y: ArrayLike | None) -> tuple[Any, ArrayLike | None]:
+    return X, X.target if y is None and isinstance(X, Features) else y
+
+
+def held_out_rows(n: int, share: float, source: Source) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which examples are kept, and which are held out."""
+    order = np.argsort(integers(n, 2**63 - 1, **source.take("split", n)), kind="stable")
+    n_out = max(1, int(n * share))
+    return np.sort(order[n_out:]), np.sort(order[:n_out])
