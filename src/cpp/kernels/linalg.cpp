@@ -274,7 +274,7 @@ template <class T> void column_sums(const Exec& ex, T* sums, const T* a, Index n
     }
 }
 
-#define INSTANTIATE(T)                                                                                           \
+#define INSTANTIATE(T)                                                                                          \
     template void gemm(const Exec&, T*, Index, const Operand<T>&, const Operand<T>&, Index, Index, Index, T, T, \
                        const T*);                                                                               \
     template void syrk(const Exec&, T*, const Operand<T>&, Index, Index, T, T);                                 \
