@@ -5,6 +5,7 @@ peers are given tensors in batches, and only make the steps.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def work(model: str, size: str) -> float:
     """Return the GFLOP of a step: three products of each dense layer and of each layer of the CIN."""
     B, m, _, d, hidden, maps = SIZES[size]
     widths = [d if model == "NFM" else m * d, *hidden, 1]
-    products = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    products = sum(a * b for a, b in pairwise(widths))
     if model == "XDeepFM":
         inputs = [m, *(n // 2 for n in maps)]
         products += sum(d * m * h * o for h, o in zip(inputs, maps, strict=False))
@@ -114,7 +115,7 @@ def torch_steps(
         nn.ModuleList(nn.Embedding(n_rows, width, sparse=sparse) for _ in range(n_tables)) for width in (d, 1)
     )
     for table in (*tables, *weights):
-        nn.init.normal_(table.weight, std=0.01 if table.embedding_dim == d else 1e-4)
+        nn.init.normal_(table.weight, std=0.01 if table.embedding_dim == d else 0.0)
     layers: list[nn.Module] = []
     width = d if model == "NFM" else m * d
     for n_out in hidden:
@@ -125,6 +126,9 @@ def torch_steps(
     convolutions = nn.ModuleList(nn.Conv1d(h * m, o, 1) for h, o in zip(inputs, maps, strict=False))
     pooled = nn.Linear(sum(n // 2 for n in maps[:-1]) + maps[-1], 1)
     modules = [tables, weights, mlp, *([convolutions, pooled] if model == "XDeepFM" else [])]
+    for part in (part for module in modules for part in module.modules() if getattr(part, "bias", None) is not None):
+        nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+        nn.init.zeros_(part.bias)
     optimizer = torch.optim.Adagrad([p for module in modules for p in module.parameters()], lr=LEARNING_RATE)
 
     rows = ids + np.arange(m) * n_ids if sparse else ids

@@ -23,6 +23,7 @@ BENCHES = (
     "bench_activations",
     "bench_cin",
     "bench_embedding",
+    "bench_feature",
     "bench_optim",
     "bench_gru4rec",
     "bench_recurrent",

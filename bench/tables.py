@@ -25,6 +25,7 @@ TITLES = {
     "recurrent": "Recurrent layers",
     "activations": "Activations",
     "embedding": "Embeddings",
+    "feature": "Feature models, training",
     "gru4rec": "GRU4Rec",
     "losses": "Losses, forward and backward",
     "cin": "Compressed interaction network, forward and backward",
