@@ -24,6 +24,7 @@ BENCHES = (
     "bench_cin",
     "bench_embedding",
     "bench_interaction",
+    "bench_feature",
     "bench_optim",
     "bench_gru4rec",
     "bench_recurrent",

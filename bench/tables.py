@@ -26,6 +26,7 @@ TITLES = {
     "activations": "Activations",
     "embedding": "Embeddings",
     "interaction": "Pairs of fields, forward and backward",
+    "feature": "Feature models, training",
     "gru4rec": "GRU4Rec",
     "losses": "Losses, forward and backward",
     "cin": "Compressed interaction network, forward and backward",

@@ -19,7 +19,7 @@ def cin_forward(x0: Array, xk: Array, w: Array, bias: Array | None = None, *, n_
     x0 : float32 or float64 array (B, m, D)
         Embeddings of the fields of each example.
     xk : array (B, H, D)
-        Maps of the layer before; ``x0`` itself for the first layer.
+        Maps of the layer before; ``x0`` itself for the first layer, which takes half as long as with a copy.
     w : array (O, H, m)
         Weight of each product in each map of this layer.
     bias : array (O,), optional
@@ -56,8 +56,8 @@ def cin_backward(
 ) -> tuple[Array, Array, Array, Array]:
     """Gradients of `cin_forward`.
 
-    In the first layer, where ``xk`` is ``x0``, the gradient of ``x0`` is the sum of the first two results. Memory as in
-    the forward pass, and some 24 MB.
+    In the first layer, where ``xk`` is ``x0``, the gradient of ``x0`` is the sum of the first two results; either alone
+    then means nothing, since a pair of fields is worked on once. Memory as in the forward pass, and some 24 MB.
 
     Parameters
     ----------

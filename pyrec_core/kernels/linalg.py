@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import Array, check_threads, cpu, linear_algebra
-from .._validation import check_bool, check_float, check_float_array, check_inplace
+from .._validation import check_bool, check_float, check_float_array, check_inplace, check_like
 
 __all__ = ["cholesky_", "column_sums", "gemm", "inverse_from_cholesky_", "syrk"]
 
@@ -54,10 +54,11 @@ def gemm(
     trans_b: bool = False,
     alpha: float = 1.0,
     beta: float = 0.0,
+    bias: Array | None = None,
     out: Matrix | None = None,
     n_threads: int | None = None,
 ) -> Matrix:
-    """Matrix product ``alpha * op(a) @ op(b) + beta * out``.
+    """Matrix product ``alpha * op(a) @ op(b) + beta * out + bias``.
 
     Parameters
     ----------
@@ -66,8 +67,10 @@ def gemm(
     trans_a, trans_b : bool
         Use the transpose.
     alpha, beta : float
+    bias : array (N,) of the dtype of ``a``, optional
+        Added to each row.
     out : C-contiguous array (M, N), optional
-        Written and returned; must not overlap ``a`` or ``b``.
+        Written and returned; must not overlap the other arrays.
     n_threads : int, optional
 
     Returns
@@ -90,10 +93,13 @@ def gemm(
     if k != k_b:
         raise ValueError(f"b must have {k} rows to match the columns of a, got {k_b} (after transposition)")
     alpha, beta = check_float("alpha", alpha), check_float("beta", beta)
+    bias = None if bias is None else check_like("bias", bias, (n,), a.dtype)
     out = _output(out, (m, n), a.dtype, beta)
     if np.may_share_memory(out, a) or np.may_share_memory(out, b):
         raise ValueError("out must not overlap a or b, got overlapping memory")
-    cpu().gemm(check_threads(n_threads), out, a, b, trans_a, trans_b, alpha, beta)
+    if bias is not None and np.may_share_memory(out, bias):
+        raise ValueError("out must not overlap bias, got overlapping memory")
+    cpu().gemm(check_threads(n_threads), out, a, b, trans_a, trans_b, alpha, beta, bias)
     return out
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .._validation import check_choice, check_float
+from .._validation import check_bool, check_choice, check_float
 from ..kernels import activations
 from ..kernels.activations import (
     activation_backward,
@@ -29,6 +29,9 @@ class Activation(Layer):
         The formulas stand in `pyrec_core.kernels.activations`.
     alpha : float >= 0, optional
         Of "leaky" (default 0.01) and "elu" (default 1).
+    overwrite : bool
+        Write the output over the input. For a layer that stands right after one like `Dense`, whose output nobody else
+        sees and which does not need it on the way back; the functions of vectors do not make use of it.
 
     Examples
     --------
@@ -38,11 +41,12 @@ class Activation(Layer):
     array([0., 2.])
     """
 
-    def __init__(self, name: str, *, alpha: float | None = None) -> None:
+    def __init__(self, name: str, *, alpha: float | None = None, overwrite: bool = False) -> None:
         self.name = check_choice("name", name, ACTIVATIONS)
         if alpha is not None and name not in ("leaky", "elu"):
             raise ValueError(f"alpha must be None for {name!r}, which has none, got {alpha!r}")
         self.alpha = None if alpha is None else check_float("alpha", alpha, low=0.0)
+        self.overwrite = check_bool("overwrite", overwrite)
 
     def __repr__(self) -> str:
         return f"Activation({self.name!r})" if self.alpha is None else f"Activation({self.name!r}, alpha={self.alpha})"
@@ -56,5 +60,5 @@ class Activation(Layer):
             return y, lambda d_y: log_softmax_backward(d_y, y)
         if self.name == "l2-normalize":
             return l2_normalize_forward(x), lambda d_y: l2_normalize_backward(d_y, x)
-        y = activation_forward(x, self.name, alpha=self.alpha)
+        y = activation_forward(x, self.name, alpha=self.alpha, overwrite=self.overwrite)
         return y, lambda d_y: activation_backward(d_y, y, self.name, alpha=self.alpha)

@@ -63,13 +63,11 @@ class Dense(Layer):
         n_in, n_out = self.w.value.shape
         x = check_input(x, n_in, self.w.value.dtype)
         rows = x.reshape(-1, n_in)
-        y = gemm(rows, self.w.value)
-        if self.b is not None:
-            y += self.b.value
+        y = gemm(rows, self.w.value, bias=None if self.b is None else self.b.value)
         shape = (*x.shape[:-1], n_out)
 
-        def backprop(d_y: Any) -> Any:
-            d_rows = check_like("d_y", d_y, shape, y.dtype).reshape(-1, n_out)
+        def backprop(d_y: Any) -> Any:  # without y: an activation after this layer may write over it
+            d_rows = check_like("d_y", d_y, shape, x.dtype).reshape(-1, n_out)
             self.w.add_grad(gemm(rows, d_rows, trans_a=True))
             if self.b is not None:
                 self.b.add_grad(column_sums(d_rows))

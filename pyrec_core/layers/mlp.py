@@ -59,7 +59,7 @@ def mlp(
         chain.append(Dense(n_in, width, source, init=_INITS.get(activation, "glorot"), dtype=dtype))
         if batch_norm:
             chain.append(BatchNorm(width, dtype=dtype))
-        chain.append(Activation(activation))
+        chain.append(Activation(activation, overwrite=True))
         if dropout:
             chain.append(Dropout(dropout, source))
         n_in = width

@@ -130,6 +130,16 @@ def test_recurrent(bench, session, function, cell):
     assert rows[-1].get("status", "not installed") == "not installed"
 
 
+@pytest.mark.filterwarnings("ignore")  # of torch, where it is installed
+@pytest.mark.parametrize("model", ["DeepFM", "NFM", "XDeepFM"])
+@pytest.mark.parametrize("function", ["train", "train_default_malloc"])
+def test_feature(bench, session, function, model):
+    session, rows = session
+    getattr(bench("bench_feature"), function)(session, model, "tiny")
+    assert [r["ours"] for r in rows] == [True, False, False]
+    assert all(r.get("status", "not installed") == "not installed" for r in rows)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("loss", ["cross-entropy", "bpr-max"])
 def test_gru4rec(bench, session, monkeypatch, loss):

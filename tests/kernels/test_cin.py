@@ -99,6 +99,31 @@ def test_gradients_add_up_where_x0_is_both_factors(shape):
     check_gradient(lambda x: cin_forward(x, x, w), backward, shape, seed=4)
 
 
+# one field, rows of pairs that end anywhere in a tile and in a block of depth, and several blocks of columns
+@dtypes
+@pytest.mark.parametrize("sizes", [(2, 1, 3, 4), (5, 2, 1, 7), (70, 9, 15, 33), (700, 39, 6, 10), (3, 41, 29, 5)])
+def test_a_first_layer_works_on_each_pair_once(dtype, sizes):
+    B, m, O, D = sizes
+    x, _, w, bias, d_out = arrays((B, m, m, O, D), 10, dtype)
+    assert_close(cin_forward(x, x, w, bias), reference(x, x, w, bias), x)
+    d_x0, d_xk, d_w, d_bias = cin_backward(d_out, x, x, w)
+    want_x0, want_xk, want_w, want_bias = backward_reference(d_out, x, x, w)
+    for got, want in ((d_x0 + d_xk, want_x0 + want_xk), (d_w, want_w), (d_bias, want_bias)):
+        assert_close(got, want, x)
+    assert same_bits(d_w, np.ascontiguousarray(d_w.transpose(0, 2, 1)))
+    for n in (1, 2, 3, 8):
+        assert same_bits(cin_forward(x, x, w, bias, n_threads=n), cin_forward(x, x, w, bias))
+        assert all(map(same_bits, cin_backward(d_out, x, x, w, n_threads=n), (d_x0, d_xk, d_w, d_bias)))
+
+
+def test_maps_that_begin_where_the_fields_do_are_no_first_layer():
+    x, _, w, _, d_out = arrays((1, 5, 3, 4, 6), 11)
+    xk = x[:, :3]  # of a single example: contiguous
+    assert_close(cin_forward(x, xk, w), reference(x, xk, w), x)
+    for got, want in zip(cin_backward(d_out, x, xk, w), backward_reference(d_out, x, xk, w), strict=True):
+        assert_close(got, want, x)
+
+
 def test_two_layers_with_relu_pass_gradients_on():
     rng = np.random.default_rng(5)
     w1, w2 = rng.normal(size=(5, 3, 3)), rng.normal(size=(2, 5, 3))

@@ -36,6 +36,28 @@ def test_gemm_equals_numpy(dtype, shape, seed):
             assert relative(got, 1.5 * a @ b - 0.5 * c) < TOLERANCE[dtype]
 
 
+# A single column; few columns, with several chunks of rows and blocks of depth; many columns
+SHAPES = [(0, 1, 3), (5, 1, 0), (700, 1, 600), (3, 1, 5000), (600, 37, 530), (300, 40, 0), (40, 800, 700), (9, 5, 300)]
+
+
+@dtypes
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gemm_adds_the_bias_in_all_its_forms(dtype, shape):
+    m, n, k = shape
+    rng = np.random.default_rng(2)
+    a, b, bias, c = (rng.normal(size=s).astype(dtype) for s in ((m, k), (k, n), (n,), (m, n)))
+    for trans_a in (False, True):
+        for trans_b in (False, True):
+            left, right = np.ascontiguousarray(a.T) if trans_a else a, np.ascontiguousarray(b.T) if trans_b else b
+            how = {"trans_a": trans_a, "trans_b": trans_b, "bias": bias}
+            product = a.astype("f8") @ b
+            assert relative(linalg.gemm(left, right, **how), product + bias) < TOLERANCE[dtype]
+            got = linalg.gemm(left, right, alpha=-2.0, beta=0.5, out=c.copy(), **how)
+            assert relative(got, -2.0 * product + 0.5 * c + bias) < TOLERANCE[dtype]
+            assert all(same_bits(linalg.gemm(left, right, n_threads=t, **how), linalg.gemm(left, right, **how))
+                       for t in (1, 2, 3, 8))  # fmt: skip
+
+
 @dtypes
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (1, 1), (1023, 2), (1024, 17), (1025, 64), (5000, 33)])
 def test_column_sums(dtype, shape):
@@ -152,6 +174,8 @@ def test_threads_of_blas_are_put_back():
         (lambda: linalg.gemm(np.eye(2), np.eye(2), out=np.eye(3)), ValueError, "out must be float64 of shape"),
         (lambda: linalg.gemm(np.eye(2), np.eye(2), alpha=np.nan), ValueError, "alpha must be finite"),
         (lambda: linalg.gemm(np.eye(2), np.eye(2), n_threads=0), ValueError, "n_threads must be >= 1, got 0"),
+        (lambda: linalg.gemm(np.eye(2), np.eye(2), bias=np.ones(3)), ValueError, r"bias must have shape \(2,\), got"),
+        (lambda: linalg.gemm(np.eye(2), np.eye(2), bias=np.ones(2, "f4")), TypeError, "bias must be float64"),
         (lambda: linalg.syrk(np.eye(3), trans=1), TypeError, "trans must be True or False, got 1"),
         (lambda: linalg.gemm(np.eye(3), np.eye(3), trans_b=1), TypeError, "trans_b must be True or False, got 1"),
         (lambda: linalg.syrk(np.ones(3)), ValueError, r"a must be 2-D, got shape \(3,\)"),
@@ -170,3 +194,5 @@ def test_gemm_refuses_overlapping_out():
     a = np.eye(4)
     with pytest.raises(ValueError, match="out must not overlap a or b"):
         linalg.gemm(a, np.eye(4), out=a)
+    with pytest.raises(ValueError, match="out must not overlap bias"):
+        linalg.gemm(np.eye(4), np.eye(4), bias=a[2], out=a)

@@ -75,6 +75,7 @@ NETWORKS = {
     "dropout": (lambda: Dropout(0.4, Source(2)), input_of((7, 6))),
     **{name: (lambda name=name: Activation(name), input_of((3, 5))) for name in ACTIVATIONS},
     "elu, alpha": (lambda: Activation("elu", alpha=0.5), input_of((3, 5))),
+    "overwritten": (lambda: Chain(dense(5, 4), Activation("tanh", overwrite=True), dense(4, 2)), input_of((3, 5))),
     "chain of none": (Chain, input_of((2, 3))),
     "chain": (
         lambda: Chain(embedding(5, 4, std=1.0), dense(4, 6), Activation("tanh"), Dropout(0.3, Source(3)), dense(6, 2)),
@@ -235,11 +236,29 @@ def test_mlp_starts_as_its_activation_wants(activation, init):
     assert len(mlp(3, (5, 2), Source(1)).layers) == 4  # no dropout
 
 
+def test_outputs_of_an_mlp_outlive_later_ones():
+    net, x = mlp(4, (6, 5), Source(1), activation="tanh", batch_norm=True, dtype=np.float64), input_of((7, 4))
+    other, before = input_of((7, 4), seed=1), x.copy()
+    y, backprop = net.forward(x, train=False)
+    kept = y.copy()
+    alone = backprop(np.ones_like(y)), [p.grad for p in net.params()]
+    for p in net.params():
+        p.clear()
+    y, backprop = net.forward(x, train=False)
+    net.forward(other, train=False)[1](np.ones_like(y))
+    for p in net.params():
+        p.clear()
+    assert same_bits(x, before)
+    assert same_bits(y, kept)
+    assert same_bits(backprop(np.ones_like(y)), alone[0])
+    assert all(same_bits(p.grad, grad) for p, grad in zip(net.params(), alone[1], strict=True))
+
+
 def test_descriptions():
     net = Chain(Dense(2, 3, Source(0), bias=False), Activation("elu", alpha=0.5), Dropout(0.1, Source(0)))
     wanted = "Chain(0: Dense(w: Param(float32 (2, 3), 0 steps)), 1: Activation('elu', alpha=0.5), 2: Dropout(0.1))"
     assert repr(net) == wanted
-    assert repr(Activation("relu")) == "Activation('relu')"
+    assert repr(Activation("relu", overwrite=True)) == "Activation('relu')"
     assert pyrec_core.layers.Chain is Chain
 
 

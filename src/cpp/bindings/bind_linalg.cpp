@@ -1,3 +1,5 @@
+#include <pybind11/stl.h>
+
 #include "array.hpp"
 #include "linalg.hpp"
 
@@ -17,13 +19,16 @@ template <class T> Operand<T> operand(const char* name, const In<T>& a, bool tra
 }
 
 template <class T>
-void gemm_of(const Exec& ex, Out<T> c, In<T> a, In<T> b, bool trans_a, bool trans_b, double alpha, double beta) {
+void gemm_of(const Exec& ex, Out<T> c, In<T> a, In<T> b, bool trans_a, bool trans_b, double alpha, double beta,
+             std::optional<In<T>> bias) {
     Index M, K, K2, N;
     const auto oa = operand("a", a, trans_a, &M, &K), ob = operand("b", b, trans_b, &K2, &N);
     require(K == K2, "the inner sizes of a and b differ");
     require_shape("c", c, {M, N});
+    if (bias) require_shape("bias", *bias, {N});
     py::gil_scoped_release nogil;
-    PYREC_BACKEND::gemm(ex, c.data, N, oa, ob, M, N, K, static_cast<T>(alpha), static_cast<T>(beta));
+    PYREC_BACKEND::gemm(ex, c.data, N, oa, ob, M, N, K, static_cast<T>(alpha), static_cast<T>(beta),
+                        bias ? bias->data : nullptr);
 }
 
 template <class T> void syrk_of(const Exec& ex, Out<T> c, In<T> a, bool trans, double alpha, double beta) {

@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "cin_pairs.hpp"
 #include "packed.hpp"
 
 namespace pyrec::cpu {
@@ -84,18 +85,16 @@ template <class T> RegisterTile<T> multiply(const T* a, const T* b, Index K, Ind
     return tile;
 }
 
-// Rows [k0, k1) of Z for one panel of columns, row (h, i) at place h m + i.
-template <class T> void form_rows(T* z, const T* x0, const T* xk, Index m, Index k0, Index k1) {
+// Rows [k0, k1) of Z for one panel of columns.
+template <class T> void form_rows(T* z, const T* x0, const T* xk, const Pairs& pairs, Index k0, Index k1) {
     constexpr Index width = kWidth<T>, lanes = kLanes<T>;
-    for (Index k = k0; k < k1;) {
-        const T* scale = xk + k / m * width;
-        const Vec<T> s0 = load(scale), s1 = load(scale + lanes);
-        const Index i0 = k % m, i1 = std::min(m, i0 + k1 - k);
-        for (Index i = i0; i < i1; ++i, z += width) {
+    auto [h, i] = pairs.place(k0);
+    for (Index k = k0; k < k1; i = pairs.first(++h)) {
+        const Vec<T> s0 = load(xk + h * width), s1 = load(xk + h * width + lanes);
+        for (; i < pairs.m && k < k1; ++i, ++k, z += width) {
             store(z, s0 * load(x0 + i * width));
             store(z + lanes, s1 * load(x0 + i * width + lanes));
         }
-        k += i1 - i0;
     }
 }
 
@@ -110,10 +109,10 @@ template <class T> void pack_weights(const Exec& ex, T* to, const T* w, Index O,
 }
 
 template <class T>
-void forward_block(T* out, const T* x0, const T* xk, const T* weights, const T* bias, Index m, Index H, Index O,
+void forward_block(T* out, const T* x0, const T* xk, const T* weights, const T* bias, const Pairs& pairs, Index O,
                    const Columns& at) {
     constexpr Index width = kWidth<T>, lanes = kLanes<T>;
-    const Index panels = at.panels(width), K = H * m;
+    const Index panels = at.panels(width), m = pairs.m, H = pairs.H, K = pairs.count();
     Scratch<T> x0_panels(panels * m * width), xk_panels(panels * H * width), z_panels(panels * kDepth * width),
         sums(panels * O * width);
     gather(x0_panels.data(), x0, m, at);
@@ -124,7 +123,7 @@ void forward_block(T* out, const T* x0, const T* xk, const T* weights, const T* 
         const Index depth = std::min(kDepth, K - k);
         for (Index p = 0; p < panels; ++p)
             form_rows(z_panels.data() + p * kDepth * width, x0_panels.data() + p * m * width,
-                      xk_panels.data() + p * H * width, m, k, k + depth);
+                      xk_panels.data() + p * H * width, pairs, k, k + depth);
         const T* a = weights + ceil_div(O, kTileRows) * kTileRows * k;
         for (Index o = 0; o < O; o += kTileRows) {
             const Index rows = std::min<Index>(kTileRows, O - o);
@@ -147,12 +146,14 @@ void forward_block(T* out, const T* x0, const T* xk, const T* weights, const T* 
 template <class T>
 void cin_forward(const Exec& ex, T* out, const T* x0, const T* xk, const T* w, const T* bias, Index B, Index m, Index H,
                  Index O, Index D) {
-    const Index K = H * m;
-    Scratch<T> packed(packed_size(O, kTileRows, K));
+    const Pairs pairs = pairs_of(x0, xk, m, H);
+    const Index K = pairs.count();
+    Scratch<T> packed(packed_size(O, kTileRows, K)), folded(pairs.once ? O * K : 0);
     const T* weights = packed.data();
-    pack_weights(ex, packed.data(), w, O, K);
+    if (pairs.once) fold_weights(ex, folded.data(), w, O, pairs);
+    pack_weights(ex, packed.data(), pairs.once ? folded.data() : w, O, K);
     parallel_ranges(ex, B * D, kColumns<T>, [=](Index begin, Index end) {
-        forward_block(out, x0, xk, weights, bias, m, H, O, Columns{begin, end, D});
+        forward_block(out, x0, xk, weights, bias, pairs, O, Columns{begin, end, D});
     });
 }
 
@@ -160,12 +161,13 @@ namespace {
 
 // What the gradient of w needs of some blocks of columns, each packed so that its depth are the columns.
 template <class T> struct Kept {
-    Index m, H, O;
+    Pairs pairs;
+    Index O;
     T* memory;
 
-    Index x0_stride() const { return m + kLanes<T>; }  // room for a whole vector from any place of a row
+    Index x0_stride() const { return pairs.m + kLanes<T>; }  // room for a whole vector from any place of a row
     Index d_size() const { return packed_size(O, kTileRows, kColumns<T>); }
-    Index size() const { return d_size() + kColumns<T> * (x0_stride() + H); }
+    Index size() const { return d_size() + kColumns<T> * (x0_stride() + pairs.H); }
 
     T* d_panels(Index block) const { return memory + block * size(); }                      // d_out, panels of rows
     T* x0_rows(Index block) const { return d_panels(block) + d_size(); }                    // (columns, x0_stride)
@@ -175,22 +177,30 @@ template <class T> struct Kept {
 // T = w^T d_out in tiles of rows (h, i); each is used up at once: d_xk[h] += T x0[i], d_x0[i] += T xk[h]. All but the
 // weights are panels of columns.
 template <class T>
-void add_input_gradients(T* d_x0, T* d_xk, const T* d_out, const T* x0, const T* xk, const T* weights, Index m, Index H,
-                         Index O, Index columns) {
+void add_input_gradients(T* d_x0, T* d_xk, const T* d_out, const T* x0, const T* xk, const T* weights,
+                         const Pairs& pairs, Index O, Index columns) {
     constexpr Index width = kWidth<T>, lanes = kLanes<T>;
-    for (Index j = 0; j < H * m; j += kTileRows) {
-        const Index rows = std::min<Index>(kTileRows, H * m - j);
+    const Index m = pairs.m, H = pairs.H, K = pairs.count();
+    for (Index j = 0; j < K; j += kTileRows) {
+        const Index rows = std::min<Index>(kTileRows, K - j);
+        const Pairs::Place start = pairs.place(j);
         for (Index c = 0; c < columns; c += width) {  // panel c / width of R rows begins at c R
             const auto tile = multiply(weights + j * O, d_out + c * O, O, rows, columns - c);
-            Index h = j / m, i = j % m;
-            for (Index r = 0; r < rows; ++r) {
+            auto [h, i] = start;
+            for (Index r = 0; r < rows; i = pairs.first(++h)) {
                 for (Index half = 0; half < 2; ++half) {
-                    const Index at_x0 = c * m + i * width + half * lanes, at_xk = c * H + h * width + half * lanes;
-                    const Vec<T> t = tile.sum[r][half];
-                    store(d_xk + at_xk, load(d_xk + at_xk) + t * load(x0 + at_x0));
-                    store(d_x0 + at_x0, load(d_x0 + at_x0) + t * load(xk + at_xk));
+                    const Index at_x0 = c * m + half * lanes, at_xk = c * H + h * width + half * lanes;
+                    const Vec<T> x = load(xk + at_xk);
+                    Vec<T> d = load(d_xk + at_xk);
+                    for (Index l = 0; l < std::min(m - i, rows - r); ++l) {
+                        const Index at = at_x0 + (i + l) * width;
+                        const Vec<T> t = tile.sum[r + l][half];
+                        d += t * load(x0 + at);
+                        store(d_x0 + at, load(d_x0 + at) + t * x);
+                    }
+                    store(d_xk + at_xk, d);
                 }
-                if (++i == m) i = 0, ++h;
+                r += std::min(m - i, rows - r);
             }
         }
     }
@@ -210,7 +220,7 @@ template <class T> void row_sums(double* sums, const T* panels, Index rows, Inde
 // Turns the panels of a block of columns to panels and rows whose depth are the columns.
 template <class T> void keep(const Kept<T>& kept, Index block, const T* d_out, const T* x0, Index panels) {
     constexpr Index width = kWidth<T>;
-    const Index m = kept.m, O = kept.O, depth = panels * width;
+    const Index m = kept.pairs.m, O = kept.O, depth = panels * width;
     for (Index o = 0; o < O; o += kTileRows) {
         T* to = kept.d_panels(block) + o * depth;
         for (Index p = 0; p < panels; ++p) {
@@ -230,7 +240,7 @@ template <class T>
 void backward_block(T* d_x0, T* d_xk, double* d_bias, const Kept<T>& kept, Index block, const T* d_out, const T* x0,
                     const T* xk, const T* weights, const Columns& at) {
     constexpr Index width = kWidth<T>;
-    const Index m = kept.m, H = kept.H, O = kept.O, panels = at.panels(width);
+    const Index m = kept.pairs.m, H = kept.pairs.H, O = kept.O, panels = at.panels(width);
     const Index d_size = panels * O * width, x0_size = panels * m * width, xk_size = panels * H * width;
     Scratch<T> d_panels(d_size), x0_panels(x0_size), d_x0_panels(x0_size), d_xk_panels(xk_size);
     gather(d_panels.data(), d_out, O, at);
@@ -239,7 +249,7 @@ void backward_block(T* d_x0, T* d_xk, double* d_bias, const Kept<T>& kept, Index
     std::fill_n(d_x0_panels.data(), x0_size, T(0));
     std::fill_n(d_xk_panels.data(), xk_size, T(0));
     add_input_gradients(d_x0_panels.data(), d_xk_panels.data(), d_panels.data(), x0_panels.data(),
-                        kept.xk_panels(block), weights, m, H, O, at.end - at.begin);
+                        kept.xk_panels(block), weights, kept.pairs, O, at.end - at.begin);
     scatter(d_x0, d_x0_panels.data(), m, at);
     scatter(d_xk, d_xk_panels.data(), H, at);
     row_sums(d_bias, d_panels.data(), O, panels);
@@ -254,16 +264,18 @@ template <class T> void form_columns(T* z, const Kept<T>& kept, Index block, Ind
         Index h, i, c, end;
     } runs[width];
     Index n_runs = 0;
-    for (Index c = 0; c < count; c = runs[n_runs++].end) {
-        const Index h = (j + c) / kept.m, i = (j + c) % kept.m;
-        runs[n_runs] = {h * width, i, c, std::min(count, c + kept.m - i)};
+    auto [h, i] = kept.pairs.place(j);
+    for (Index c = 0; c < count; i = kept.pairs.first(++h)) {
+        const Index end = std::min(count, c + kept.pairs.m - i);
+        runs[n_runs++] = {h * width, i, c, end};
+        c = end;
     }
     const T *x0 = kept.x0_rows(block), *xk = kept.xk_panels(block);
     for (Index n = 0; n < depth; ++n, x0 += kept.x0_stride(), z += width) {
-        const T* scales = xk + n / width * kept.H * width + n % width;
+        const T* scales = xk + n / width * kept.pairs.H * width + n % width;
         for (Index run = 0; run < n_runs; ++run) {
-            const auto [h, i, c, end] = runs[run];
-            for (Index l = 0; c + l < end; l += lanes) store(z + c + l, scales[h] * load(x0 + i + l));
+            const Run& at = runs[run];
+            for (Index l = 0; at.c + l < at.end; l += lanes) store(z + at.c + l, scales[at.h] * load(x0 + at.i + l));
         }
     }
 }
@@ -272,7 +284,7 @@ template <class T> void form_columns(T* z, const Kept<T>& kept, Index block, Ind
 template <class T>
 void backward_weights(T* d_w, T* z, const Kept<T>& kept, Index block, Index j, Index depth, bool fresh) {
     constexpr Index width = kWidth<T>, lanes = kLanes<T>;
-    const Index K = kept.H * kept.m, columns = std::min(width, K - j);
+    const Index K = kept.pairs.count(), columns = std::min(width, K - j);
     form_columns(z, kept, block, j, columns, depth);
     for (Index o = 0; o < kept.O; o += kTileRows) {
         const Index rows = std::min<Index>(kTileRows, kept.O - o);
@@ -283,6 +295,11 @@ void backward_weights(T* d_w, T* z, const Kept<T>& kept, Index block, Index j, I
         }
         const auto tile = multiply(kept.d_panels(block) + o * depth, z, depth, rows, columns);
         for (Index r = 0; r < rows; ++r, to += K) {
+            if (columns == width) {
+                store(to, fresh ? tile.sum[r][0] : load(to) + tile.sum[r][0]);
+                store(to + lanes, fresh ? tile.sum[r][1] : load(to + lanes) + tile.sum[r][1]);
+                continue;
+            }
             T row[width];
             store(row, tile.sum[r][0]);
             store(row + lanes, tile.sum[r][1]);
@@ -297,15 +314,17 @@ template <class T>
 void cin_backward(const Exec& ex, T* d_x0, T* d_xk, T* d_w, T* d_bias, const T* d_out, const T* x0, const T* xk,
                   const T* w, Index B, Index m, Index H, Index O, Index D) {
     constexpr Index width = kWidth<T>, columns = kColumns<T>;
-    const Index K = H * m, N = B * D;
-    Scratch<T> packed(packed_size(K, kTileRows, O));
-    T* weights = packed.data();
-    parallel_for(ex, ceil_div(K, kTileRows), 64, [=](Index panel) {
+    const Pairs pairs = pairs_of(x0, xk, m, H);
+    const Index K = pairs.count(), N = B * D;
+    Scratch<T> packed(packed_size(K, kTileRows, O)), folded(pairs.once ? O * K : 0);
+    if (pairs.once) fold_weights(ex, folded.data(), w, O, pairs);
+    T *weights = packed.data(), *gradient = pairs.once ? folded.data() : d_w;
+    parallel_for(ex, ceil_div(K, kTileRows), 64, [=, w = pairs.once ? folded.data() : w](Index panel) {
         const Index j = panel * kTileRows;
         pack_columns<T>(weights + j * O, kTileRows, w + j, K, std::min<Index>(kTileRows, K - j), O);
     });
     // Some blocks at a time: first each block's own gradients, then each part of d_w over all of them, in their order.
-    Kept<T> kept{m, H, O, nullptr};
+    Kept<T> kept{pairs, O, nullptr};
     constexpr Index memory = Index{24} << 20, z_size = columns * width + kLanes<T>;
     const Index fitting = std::clamp<Index>(memory / (kept.size() * static_cast<Index>(sizeof(T))), 1, 64);
     const Index blocks = std::min(fitting, ceil_div(N, columns));
@@ -313,7 +332,7 @@ void cin_backward(const Exec& ex, T* d_x0, T* d_xk, T* d_w, T* d_bias, const T* 
     kept.memory = kept_memory.data();
     Scratch<double> block_bias(blocks * O), bias(O);
     std::fill_n(bias.data(), O, 0.0);
-    if (N == 0) std::fill_n(d_w, O * K, T(0));
+    if (N == 0) std::fill_n(gradient, O * K, T(0));
     for (Index first = 0; first < N; first += blocks * columns) {
         const Index last = std::min(N, first + blocks * columns), count = ceil_div(last - first, columns);
         double* sums = block_bias.data();
@@ -329,12 +348,13 @@ void cin_backward(const Exec& ex, T* d_x0, T* d_xk, T* d_w, T* d_bias, const T* 
             for (Index block = 0; block < count; ++block) {
                 const Index depth = std::min(columns, ceil_div(last - first - block * columns, width) * width);
                 for (Index panel = begin; panel < end; ++panel)
-                    backward_weights(d_w, z.data(), kept, block, panel * width, depth, first + block == 0);
+                    backward_weights(gradient, z.data(), kept, block, panel * width, depth, first + block == 0);
             }
         });
         for (Index block = 0; block < count; ++block)
             for (Index o = 0; o < O; ++o) bias[o] += sums[block * O + o];
     }
+    if (pairs.once) unfold_weights(ex, d_w, gradient, O, pairs);
     for (Index o = 0; o < O; ++o) d_bias[o] = static_cast<T>(bias[o]);
 }
 

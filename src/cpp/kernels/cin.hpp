@@ -1,6 +1,7 @@
 // Compressed interaction network of xDeepFM (Lian et al. 2018, arXiv:1803.05170, eq. 6): one layer, any sizes.
 // B batch, m fields, H maps of the layer before, O maps of this one, D embedding size; arrays C-contiguous, the outputs
-// alias nothing. x0 and xk may be the same array.
+// alias nothing. x0 and xk may be the same array, as in a first layer: an implementation may then divide the gradient
+// between d_x0 and d_xk as it likes.
 #pragma once
 #include "common.hpp"
 

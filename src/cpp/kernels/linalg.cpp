@@ -6,6 +6,9 @@
 namespace pyrec::cpu {
 namespace {
 
+// Small products are over before another thread wakes; those with a single column read so many elements meanwhile.
+constexpr Index kAloneProducts = Index{1} << 21, kAloneElements = Index{1} << 17;
+
 template <class T> void copy_lower(T* to, Index width, const T* from, Index stride) {
     for (Index i = 0; i < width; ++i) {
         std::copy_n(from + i * stride, i + 1, to + i * width);
@@ -27,56 +30,137 @@ template <class T> void invert_lower_block(const Blas& blas, Index n, T* l, Inde
     blas_trmm_right<T>(blas, Op::none, rest, half, T(1), l, stride, lower, stride);
 }
 
-// Packs all panels of one operand, depth k0 to k0 + K: the rows of a left one, the columns of a right one.
+// Packs panel `panel` of one operand, depth k0 to k0 + K: rows of a left one, columns of a right one.
+template <class T>
+void pack_panel(T* to, Index width, const Operand<T>& x, bool left, Index panel, Index n, Index k0, Index K) {
+    const Index i = panel * width, count = std::min(width, n - i);
+    const T* from = left ? x.at(i, k0) : x.at(k0, i);
+    if (left == (x.op == Op::none))  // the depth lies along the rows of memory
+        pack_rows(to, width, from, x.stride, count, K);
+    else
+        pack_columns(to, width, from, x.stride, count, K);
+}
+
 template <class T>
 void pack_operand(const Exec& ex, T* to, Index width, const Operand<T>& x, bool left, Index n, Index k0, Index K) {
-    const bool depth_along_rows = left == (x.op == Op::none);
-    parallel_for(ex, ceil_div(n, width), 8, [=](Index panel) {
-        const Index i = panel * width, count = std::min(width, n - i);
-        const T* from = left ? x.at(i, k0) : x.at(k0, i);
-        if (depth_along_rows)
-            pack_rows(to + i * K, width, from, x.stride, count, K);
-        else
-            pack_columns(to + i * K, width, from, x.stride, count, K);
+    parallel_for(ex, ceil_div(n, width), 8,
+                 [=](Index panel) { pack_panel(to + panel * width * K, width, x, left, panel, n, k0, K); });
+}
+
+constexpr Index kDepth = 256;  // of the panels of one update
+
+template <class T> void add_bias(T* c, Index ldc, const T* bias, Index begin, Index end, Index N) {
+    for (Index i = begin; bias && i < end; ++i) {
+#pragma omp simd
+        for (Index j = 0; j < N; ++j) c[i * ldc + j] += bias[j];
+    }
+}
+
+// c (M,N) += or (fresh) = alpha op(a) op(b), of so few columns that a chunk makes whole rows of c. Each chunk packs its
+// part of a when it needs it: the panels, and its part of c, then never leave the cache.
+template <class T>
+void narrow_product(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M, Index N,
+                    Index K, T alpha, bool fresh, const T* bias) {
+    constexpr Index mr = kTileRows, nr = kTileColumns<T>;
+    const Index columns = ceil_div(N, nr) * nr;
+    Scratch<T> right(columns * K);  // kDepth after the other
+    T* const r = right.data();
+    for (Index k = 0; k < K; k += kDepth)
+        pack_operand<T>(ex, r + columns * k, nr, b, false, N, k, std::min(kDepth, K - k));
+    parallel_ranges(ex, M, chunk_rows(M), [=](Index begin, Index end) {
+        Scratch<T> left(packed_size(end - begin, mr, std::min(K, kDepth)));
+        for (Index k = 0; k < K; k += kDepth) {
+            const Index d = std::min(kDepth, K - k);
+            for (Index i = begin; i < end; i += mr)
+                pack_panel<T>(left.data() + (i - begin) * d, mr, a, true, i / mr, M, k, d);
+            for (Index j = 0; j < N; j += nr)
+                for (Index i = begin; i < end; i += mr)
+                    update_tile(c + i * ldc + j, ldc, left.data() + (i - begin) * d, r + columns * k + j * d, d, alpha,
+                                std::min(mr, M - i), std::min(nr, N - j), fresh && k == 0);
+        }
+        add_bias(c, ldc, bias, begin, end, N);
     });
 }
 
-// c (M,N) = alpha op(a) op(b) + beta c, or only what lies on and below its diagonal.
+template <class T> T dot(const T* __restrict x, const T* __restrict y, Index n) {
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (Index k = 0; k < n; ++k) sum += x[k] * y[k];
+    return sum;
+}
+
+// c (M,1) = alpha op(a) b + beta c + bias: what takes time is to read a, once.
+template <class T>
+void column_product(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M, Index K,
+                    T alpha, T beta, const T* bias) {
+    Scratch<T> column(K);
+    T* const x = column.data();
+    for (Index k = 0; k < K; ++k) x[k] = *b.at(k, 0);
+    const auto write = [=](Index i, T sum) {
+        c[i * ldc] = alpha * sum + (beta == T(0) ? T(0) : beta * c[i * ldc]) + (bias ? bias[0] : T(0));
+    };
+    if (a.op == Op::none) {
+        parallel_for(ex, M, ceil_div(kAloneElements, K + 1), [=, &a](Index i) { write(i, dot(a.at(i, 0), x, K)); });
+        return;
+    }
+    constexpr Index depth = 512;  // of a partial sum
+    const Index parts = ceil_div(K, depth);
+    Scratch<T> partial(parts * M);
+    T* const p = partial.data();
+    parallel_ranges(ex, K, depth, [=, &a](Index begin, Index end) {
+        T* __restrict const sum = p + begin / depth * M;
+        std::fill_n(sum, M, T(0));
+        for (Index k = begin; k < end; ++k) {
+            const T *const row = a.at(0, k), scale = x[k];
+#pragma omp simd
+            for (Index i = 0; i < M; ++i) sum[i] += scale * row[i];
+        }
+    });
+    for (Index i = 0; i < M; ++i) {
+        T sum = 0;
+        for (Index part = 0; part < parts; ++part) sum += p[part * M + i];
+        write(i, sum);
+    }
+}
+
+// c (M,N) = alpha op(a) op(b) + beta c + bias, or only what lies on and below its diagonal.
 template <class T>
 void product(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M, Index N, Index K,
-             T alpha, T beta, bool lower) {
+             T alpha, T beta, const T* bias, bool lower) {
     if (beta != T(1) && (beta != T(0) || K == 0)) {
         parallel_for(ex, M, 64, [=](Index i) {
             for (Index j = 0; j < N; ++j) c[i * ldc + j] = beta == T(0) ? T(0) : beta * c[i * ldc + j];
         });
     }
-    constexpr Index depth = 256;
-    Scratch<T> left(packed_size(M, kTileRows, std::min(K, depth)));
-    Scratch<T> right(packed_size(N, kTileColumns<T>, std::min(K, depth)));
-    for (Index k = 0; k < K; k += depth) {
-        const Index d = std::min(depth, K - k), fresh_from = k == 0 && beta == T(0) ? 0 : N;
+    if (!lower && N <= kChunkColumns<T> && K <= M)
+        return narrow_product(ex, c, ldc, a, b, M, N, K, alpha, beta == T(0), bias);
+    Scratch<T> left(packed_size(M, kTileRows, std::min(K, kDepth)));
+    Scratch<T> right(packed_size(N, kTileColumns<T>, std::min(K, kDepth)));
+    for (Index k = 0; k < K; k += kDepth) {
+        const Index d = std::min(kDepth, K - k), fresh_from = k == 0 && beta == T(0) ? 0 : N;
         pack_operand<T>(ex, left.data(), kTileRows, a, true, M, k, d);
         pack_operand<T>(ex, right.data(), kTileColumns<T>, b, false, N, k, d);
         packed_update<T>(ex, c, ldc, left.data(), right.data(), d, alpha, {M, N, lower ? 0 : N, fresh_from});
     }
+    if (bias) parallel_ranges(ex, M, 64, [=](Index begin, Index end) { add_bias(c, ldc, bias, begin, end, N); });
 }
 
 }  // namespace
 
-// Small products are over before another thread wakes.
-constexpr Index kAloneProducts = Index{1} << 21;
-
 template <class T>
 void gemm(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M, Index N, Index K, T alpha,
-          T beta) {
+          T beta, const T* bias) {
     Exec how = ex;
-    if (M * N * K <= kAloneProducts) how.threads = 1;
-    product(how, c, ldc, a, b, M, N, K, alpha, beta, false);
+    if (N == 1 ? M * K <= kAloneElements : M * N * K <= kAloneProducts) how.threads = 1;
+    if (N == 1)
+        column_product(how, c, ldc, a, b, M, K, alpha, beta, bias);
+    else
+        product(how, c, ldc, a, b, M, N, K, alpha, beta, bias, false);
 }
 
 template <class T> void syrk(const Exec& ex, T* c, const Operand<T>& a, Index N, Index K, T alpha, T beta) {
     const Operand<T> transposed{a.data, a.stride, a.op == Op::none ? Op::transpose : Op::none};
-    product(ex, c, N, a, transposed, N, N, K, alpha, beta, true);
+    product(ex, c, N, a, transposed, N, N, K, alpha, beta, static_cast<const T*>(nullptr), true);
     mirror_lower(ex, c, N);
 }
 
@@ -190,14 +274,15 @@ template <class T> void column_sums(const Exec& ex, T* sums, const T* a, Index n
     }
 }
 
-#define INSTANTIATE(T)                                                                                           \
-    template void gemm(const Exec&, T*, Index, const Operand<T>&, const Operand<T>&, Index, Index, Index, T, T); \
-    template void syrk(const Exec&, T*, const Operand<T>&, Index, Index, T, T);                                  \
-    template Index cholesky_panel(const Exec&, T*, Index, Index);                                                \
-    template void invert_diagonal_blocks(const Exec&, T*, Index);                                                \
-    template void invert_lower_panel(const Exec&, T*, Index, Index);                                             \
-    template void inverse_product_panel(const Exec&, T*, Index, Index);                                          \
-    template void mirror_lower(const Exec&, T*, Index);                                                          \
+#define INSTANTIATE(T)                                                                                          \
+    template void gemm(const Exec&, T*, Index, const Operand<T>&, const Operand<T>&, Index, Index, Index, T, T, \
+                       const T*);                                                                               \
+    template void syrk(const Exec&, T*, const Operand<T>&, Index, Index, T, T);                                 \
+    template Index cholesky_panel(const Exec&, T*, Index, Index);                                               \
+    template void invert_diagonal_blocks(const Exec&, T*, Index);                                               \
+    template void invert_lower_panel(const Exec&, T*, Index, Index);                                            \
+    template void inverse_product_panel(const Exec&, T*, Index, Index);                                         \
+    template void mirror_lower(const Exec&, T*, Index);                                                         \
     template void column_sums(const Exec&, T*, const T*, Index, Index);
 PYREC_FLOATS(INSTANTIATE)
 

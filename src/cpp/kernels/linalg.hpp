@@ -14,10 +14,11 @@ template <class T> struct Operand {
     const T* at(Index i, Index j) const { return op == Op::none ? data + i * stride + j : data + j * stride + i; }
 };
 
-// c (M,N) = alpha op(a) op(b) + beta c;  op(a) (M,K), op(b) (K,N), c rows ldc apart.
+// c (M,N) = alpha op(a) op(b) + beta c + bias;  op(a) (M,K), op(b) (K,N), bias (N), for each row, or null; c rows ldc
+// apart.
 template <class T>
 void gemm(const Exec& ex, T* c, Index ldc, const Operand<T>& a, const Operand<T>& b, Index M, Index N, Index K, T alpha,
-          T beta);
+          T beta, const T* bias = nullptr);
 
 // c (N,N) = alpha op(a) op(a)^T + beta c, full and symmetric (beta c reads the lower triangle);  op(a) (N,K).
 template <class T> void syrk(const Exec& ex, T* c, const Operand<T>& a, Index N, Index K, T alpha, T beta);

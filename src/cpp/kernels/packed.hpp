@@ -86,41 +86,45 @@ struct Region {
     Index fresh_from;  // columns from here on are overwritten, those before are added to
 };
 
+// Rows of C that one chunk makes: their part of A stays in the second-level cache, and there are enough to balance
+// threads.
+inline Index chunk_rows(Index rows) { return std::clamp<Index>(rows / (16 * kTileRows), 1, 6) * kTileRows; }
+template <class T> inline constexpr Index kChunkColumns = 24 * kTileColumns<T>;
+
+// m <= kTileRows rows and n <= kTileColumns columns of C += or (fresh) = alpha A B, from a panel of each; depth K.
+template <class T>
+void update_tile(T* c, Index ldc, const T* a, const T* b, Index K, T alpha, Index m, Index n, bool fresh) {
+    constexpr Index nr = kTileColumns<T>, lanes = kLanes<T>;
+    for (Index r = 0; r < m; ++r) {
+        __builtin_prefetch(c + r * ldc, 1);
+        __builtin_prefetch(c + r * ldc + n - 1, 1);
+    }
+    RegisterTile<T> product;
+    product.multiply(a, b, K, n);
+    if (n == nr) {
+        for (Index r = 0; r < m; ++r) {
+            for (Index h = 0; h < 2; ++h) {
+                T* at = c + r * ldc + h * lanes;
+                store(at, fresh ? alpha * product.sum[r][h] : load(at) + alpha * product.sum[r][h]);
+            }
+        }
+    } else {
+        T row[nr];
+        for (Index r = 0; r < m; ++r) {
+            store(row, product.sum[r][0]);
+            store(row + lanes, product.sum[r][1]);
+            T* at = c + r * ldc;
+            for (Index l = 0; l < n; ++l) at[l] = (fresh ? T(0) : at[l]) + alpha * row[l];
+        }
+    }
+}
+
 // C (rows, columns) += or = alpha A B, in the tiles of `region`; A and B packed, depth K. A tile that the diagonal cuts
 // is written whole.
 template <class T>
 void packed_update(const Exec& ex, T* c, Index ldc, const T* a, const T* b, Index K, T alpha, const Region& region) {
-    constexpr Index mr = kTileRows, nr = kTileColumns<T>, lanes = kLanes<T>;
-    // A chunk: its part of A stays in the second-level cache, and there are enough of them to balance threads.
-    const Index row_block = std::clamp<Index>(region.rows / (16 * mr), 1, 6) * mr, column_block = 24 * nr;
-    const Index blocks = ceil_div(region.columns, column_block);
-    const auto tile = [=](Index i, Index j) {
-        const Index m = std::min(mr, region.rows - i), n = std::min(nr, region.columns - j);
-        T* to = c + i * ldc + j;
-        for (Index r = 0; r < m; ++r) {
-            __builtin_prefetch(to + r * ldc, 1);
-            __builtin_prefetch(to + r * ldc + n - 1, 1);
-        }
-        RegisterTile<T> product;
-        product.multiply(a + i * K, b + j * K, K, n);
-        const bool fresh = j >= region.fresh_from;
-        if (n == nr) {
-            for (Index r = 0; r < m; ++r) {
-                for (Index h = 0; h < 2; ++h) {
-                    T* at = to + r * ldc + h * lanes;
-                    store(at, fresh ? alpha * product.sum[r][h] : load(at) + alpha * product.sum[r][h]);
-                }
-            }
-        } else {
-            T row[nr];
-            for (Index r = 0; r < m; ++r) {
-                store(row, product.sum[r][0]);
-                store(row + lanes, product.sum[r][1]);
-                T* at = to + r * ldc;
-                for (Index l = 0; l < n; ++l) at[l] = (fresh ? T(0) : at[l]) + alpha * row[l];
-            }
-        }
-    };
+    constexpr Index mr = kTileRows, nr = kTileColumns<T>, column_block = kChunkColumns<T>;
+    const Index row_block = chunk_rows(region.rows), blocks = ceil_div(region.columns, column_block);
     // From the last rows on: where a diagonal cuts, they are the longest, and short ones balance the end.
     const Index chunks = ceil_div(region.rows, row_block) * blocks;
     parallel_for(ex, chunks, 1, [=](Index chunk) {
@@ -128,7 +132,9 @@ void packed_update(const Exec& ex, T* c, Index ldc, const T* a, const T* b, Inde
         const Index i1 = std::min(region.rows, i0 + row_block), j1 = std::min(region.columns, j0 + column_block);
         for (Index j = j0; j < j1 && j <= i1 - 1 + region.diagonal; j += nr)
             for (Index i = i0; i < i1; i += mr)
-                if (j <= i + mr - 1 + region.diagonal) tile(i, j);
+                if (j <= i + mr - 1 + region.diagonal)
+                    update_tile(c + i * ldc + j, ldc, a + i * K, b + j * K, K, alpha, std::min(mr, region.rows - i),
+                                std::min(nr, region.columns - j), j >= region.fresh_from);
     });
 }
 
