@@ -119,12 +119,12 @@ def forgets(self, users, items):
     return Popularity.predict(self, users, items)
 
 
-def top_k_with_seen(self, rows, k, exclude, candidates):
-    return Popularity._top_k(self, rows, k, None, candidates)
+def top_k_with_seen(self, users, k, exclude, candidates):
+    return Popularity._top_k(self, users, k, None, candidates)
 
 
-def top_k_of_all(self, rows, k, exclude, candidates):
-    return Popularity._top_k(self, rows, k, exclude, None)
+def top_k_of_all(self, users, k, exclude, candidates):
+    return Popularity._top_k(self, users, k, exclude, None)
 
 
 def recommend_ids_with_seen(self, users, k=10, exclude_seen=True, candidates=None):
@@ -132,7 +132,7 @@ def recommend_ids_with_seen(self, users, k=10, exclude_seen=True, candidates=Non
 
 
 def similar_to_itself(self, items, k):
-    return Popularity._top_k(self, self._training_rows(items), k, None, None)
+    return Popularity._top_k(self, self._training_users(items), k, None, None)
 
 
 def save_with_suffix(self, path, include_interactions=True):
@@ -167,7 +167,7 @@ BROKEN = [
     broken("check_recommend_shapes", recommend=with_lists(lambda i, s: (i.astype(np.int64), s))),
     broken("check_recommend_shapes", recommend=with_lists(lambda i, s: (np.maximum(i, 0), s))),
     broken("check_recommend_shapes", recommend=with_lists(lambda i, s: (np.atleast_2d(i), np.atleast_2d(s)))),
-    broken("check_recommend_refuses", _check_ready=lambda self: None, _rows=lambda self, users: None),
+    broken("check_recommend_refuses", _check_ready=lambda self: None, _users=lambda self, users: None),
     broken("check_recommend_order", recommend=with_lists(lambda i, s: (i[..., ::-1], s[..., ::-1]))),
     broken("check_recommend_order", recommend=with_lists(lambda i, s: (i, np.zeros_like(s)))),
     broken("check_exclude_seen", _top_k=top_k_with_seen),
@@ -209,10 +209,10 @@ class HighestId(InteractionModel):
     def _fit(self, X, sample_weight):
         return {"ids_": np.arange(float(X.shape[1]))}
 
-    def _top_k(self, rows, k, exclude, candidates):
-        return factor_top_k(np.ones((rows.shape[0], 1)), self.ids_[:, None], k, exclude, candidates=candidates)
+    def _top_k(self, users, k, exclude, candidates):
+        return factor_top_k(np.ones((users.rows.shape[0], 1)), self.ids_[:, None], k, exclude, candidates=candidates)
 
-    def _pair_scores(self, rows, row_of, items):
+    def _pair_scores(self, users, user_of, items):
         return self.ids_[items]
 
 
