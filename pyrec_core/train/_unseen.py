@@ -30,7 +30,7 @@ class Unseen:
     >>> unseen.counts
     array([1, 2])
     >>> unseen.draw(np.array([0, 0, 1, 1, 1, 1]), np.arange(6), Source(0))
-    array([2, 2, 0, 0, 2, 2], dtype=int32)
+    array([2, 2, 2, 0, 2, 0], dtype=int32)
     """
 
     def __init__(self, X: Csr) -> None:

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 import pyrec_core
 import pyrec_core.models
-from pyrec_core import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity
+from pyrec_core import EASE, GMF, NCFMLP, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, NeuMF, Popularity
 from pyrec_core.kernels.topk import factor_top_k
 from pyrec_core.models._estimator import Estimator
 from pyrec_core.models.feature import FeatureModel
@@ -14,6 +14,7 @@ from pyrec_core.models.interaction._base import InteractionModel
 from pyrec_core.models.sequence import SequenceModel
 from pyrec_core.testing import CHECKS, check_estimator, estimator_checks
 
+QUICK = {"n_epochs": 3, "batch_size": 64, "learning_rate": 0.01, "random_state": 0}
 MODELS = [
     EASE(),
     EASE(l2=2.0, dtype="float64"),
@@ -30,6 +31,9 @@ MODELS = [
     AssociationRules(measure="lift", min_count=2, n_neighbors=5),
     AssociationRules(measure="llr", n_neighbors=None),
     Popularity(),
+    GMF(embedding_dim=4, **QUICK),
+    NCFMLP(hidden=(8, 6), dropout=0.1, **QUICK),
+    NeuMF(embedding_dim=4, hidden=(8, 6, 4), loss="squared", **QUICK),
 ]
 CASES = [pytest.param(check, id=f"{model!r}-{name}") for model in MODELS for name, check in estimator_checks(model)]
 

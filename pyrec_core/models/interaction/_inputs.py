@@ -8,10 +8,11 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from ..._interactions import Interactions
-from ..._random import stream
+from ..._random import Source, stream
 from ..._sessions import Sessions
 from ..._validation import Csr, as_array, check_interactions
 from ..._vocabulary import Vocabulary
+from ...kernels.random import uniform
 
 
 def is_log(X: Any) -> bool:
@@ -129,6 +130,16 @@ def hide_fifth(X: Csr, seed: int) -> tuple[Csr, Csr]:
     place[shuffled] = np.arange(X.nnz) - X.indptr[row]
     hidden = place < np.maximum(1, lengths // 5)[row]
     return _part(X, row, ~hidden), _part(X, row, hidden)
+
+
+def hold_out(X: Csr, share: float, source: Source) -> tuple[Csr, Csr]:
+    """Split each row into a part that is kept, never empty, and one that is held out: about this share of the items."""
+    row = _row_of(X)
+    drawn = uniform(X.nnz, **source.take("split", X.nnz))
+    highest = np.zeros(X.shape[0])
+    np.maximum.at(highest, row, drawn)
+    out = (drawn < share) & (drawn < highest[row])
+    return _part(X, row, ~out), _part(X, row, out)
 
 
 def _part(X: Csr, row: NDArray[np.int64], keep: NDArray[np.bool_]) -> Csr:

@@ -1,15 +1,16 @@
 """The network of neural collaborative filtering: what a pair of a user and an item scores."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..._random import Source
 from ...kernels.embedding import gather
 from ...kernels.linalg import gemm
-from ...layers import Chain, Dense, Layer, mlp
+from ...layers import Chain, Dense, Layer, mlp, normal
 from ...optim import Param
 
 PAIRS_AT_ONCE = 2**14  # in the layers of the tower: what they give stays in the cache
@@ -38,18 +39,41 @@ class PairNetwork(Layer):
     ----------
     users, items : Param
     tower : Chain
+        Of a chain for each layer.
     head : Dense
+    n_multiplied : int
+        Columns of an embedding that are multiplied.
     """
 
     def __init__(
         self, users: NDArray[Any], items: NDArray[Any], hidden: Sequence[int], source: Source, *, dropout: float = 0.0
     ) -> None:
-        foot, *widths = hidden or (0,)
+        foot, top = (hidden[0], hidden[-1]) if hidden else (0, 0)
         self.n_multiplied = users.shape[1] - foot // 2
         self.users, self.items = Param(users), Param(items)
-        self.tower = mlp(foot, widths, source, dropout=dropout, dtype=users.dtype)
-        top = widths[-1] if widths else 0
-        self.head = Dense(self.n_multiplied + top, 1, source, dtype=users.dtype)
+        dtype = users.dtype
+        self.tower = Chain(*(mlp(n, (m,), source, dropout=dropout, dtype=dtype) for n, m in pairwise(hidden)))
+        self.head = Dense(self.n_multiplied + top, 1, source, dtype=dtype)
+
+    @classmethod
+    def new(
+        cls, shape: tuple[int, int], n_multiplied: int, hidden: Sequence[int], source: Source, *, dropout: float = 0.0,
+        dtype: DTypeLike = np.float32,
+    ) -> Self:  # fmt: skip
+        """Make a network for a matrix of this shape, with embeddings of standard deviation 0.01."""
+        d = n_multiplied + (hidden[0] // 2 if hidden else 0)
+        users, items = (normal((n, d), source, std=0.01, dtype=dtype) for n in shape)
+        return cls(users, items, hidden, source, dropout=dropout)
+
+    @classmethod
+    def of(cls, weights: dict[str, NDArray[Any]]) -> Self:
+        """Make the network of these parameters, named as in `named_params`, for use outside of training."""
+        layers = [weights[f"tower.{i}.0.w"] for i in range(len(weights)) if f"tower.{i}.0.w" in weights]
+        hidden = [len(w) for w in layers] + [w.shape[1] for w in layers[-1:]]
+        network = cls(weights["users"], weights["items"], hidden, Source(0))
+        for name, p in network.named_params().items():
+            p.value = weights[name]
+        return network
 
     def forward(self, x: tuple[Ids, Ids], *, train: bool = False) -> tuple[Any, Any]:
         users, items = x
@@ -60,34 +84,39 @@ class PairNetwork(Layer):
 
         def backprop(d_y: Any) -> None:
             d_product, d_top = self._columns(to_parts(d_y))
-            d_foot = climb_down(np.ascontiguousarray(d_top))
-            d_p, d_q = np.split(d_foot, 2, axis=1)
+            d_p, d_q = np.split(climb_down(np.ascontiguousarray(d_top)), 2, axis=1)
             self.users.add_rows(users, np.concatenate([d_product * q_gmf, d_p], axis=1))
             self.items.add_rows(items, np.concatenate([d_product * p_gmf, d_q], axis=1))
 
         return y, backprop
 
-    def table(self, users: Ids, items: Ids) -> NDArray[Any]:
-        """Return the logits of all pairs: users (n,) and items (m,) -> (n, m).
+    def factors(self, users: Ids) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return vectors of these users and of all items, whose products are the logits, where there is no tower."""
+        p, q = gather(self.users.value, users) * self.head.w.value.T, self.items.value
+        assert self.head.b is not None
+        of_user = np.broadcast_to(self.head.b.value, (len(p), 1))
+        return np.concatenate([p, of_user], axis=1), np.concatenate([q, np.ones_like(q[:, :1])], axis=1)
 
-        The lowest layer of the tower is the sum of what it makes of a user and of an item, so these two are made once;
-        pairs begin above it.
+    def table(self, users: Ids, items: Ids) -> NDArray[Any]:
+        """Return the logits of all pairs: users (n,) and items (m,) -> (n, m), where there is a tower.
+
+        Its lowest layer gets the sum of what it makes of a user and of an item. These two are made once, and only what
+        is above is done for each pair.
         """
         p, q = gather(self.users.value, users), gather(self.items.value, items)
         (p_gmf, p_mlp), (q_gmf, q_mlp) = self._columns(p), self._columns(q)
         of_product, of_top = np.split(self.head.w.value, [self.n_multiplied])
+        (lowest, *above), *higher = (layer.layers for layer in self.tower.layers)  # type: ignore[attr-defined]
+        rest = Chain(*above, *(part for layer in higher for part in layer))
+        of_user, of_item = np.split(lowest.w.value, 2)
+        from_users, from_items = gemm(p_mlp, of_user), gemm(q_mlp, of_item)
+        from_users += lowest.b.value
+        assert self.head.b is not None
         logits = gemm(p_gmf * of_product.T, q_gmf, trans_b=True)
         logits += self.head.b.value
-        if len(of_top):
-            lowest, above = self.tower.layers[0], Chain(*self.tower.layers[1:])
-            of_user, of_item = np.split(lowest.w.value, 2)
-            from_users = gemm(p_mlp, of_user)
-            from_users += lowest.b.value
-            from_items = gemm(q_mlp, of_item)
-            for rows, columns in _blocks(len(users), len(items)):
-                foot = from_users[rows, None] + from_items[columns]
-                top = above(foot.reshape(-1, foot.shape[-1]))
-                logits[rows, columns] += gemm(top, of_top).reshape(foot.shape[:2])
+        for rows, columns in _blocks(len(users), len(items)):
+            foot = from_users[rows, None] + from_items[columns]
+            logits[rows, columns] += gemm(rest(foot.reshape(-1, foot.shape[-1])), of_top).reshape(foot.shape[:2])
         return logits
 
     def _columns(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -96,9 +125,9 @@ class PairNetwork(Layer):
 
 
 def _blocks(n: int, m: int) -> Iterator[tuple[slice, slice]]:
-    """Cut a table of n x m pairs into blocks of `PAIRS_AT_ONCE`, where a row has not more."""
-    width = min(m, PAIRS_AT_ONCE)
-    height = max(1, PAIRS_AT_ONCE // max(width, 1))
+    """Cut a table of n x m pairs into blocks of at most `PAIRS_AT_ONCE`."""
+    width = max(1, min(m, PAIRS_AT_ONCE))
+    height = PAIRS_AT_ONCE // width
     for row in range(0, n, height):
-        for column in range(0, m, max(width, 1)):
+        for column in range(0, m, width):
             yield slice(row, row + height), slice(column, column + width)
