@@ -91,7 +91,8 @@ def check_rows_are_users(model: Any) -> None:
         same(model.recommend(X[users]), model.recommend(users), "rows against ids")
         same(model.recommend(X[users].toarray()), model.recommend(users), "dense rows against ids")
     else:
-        for given in (X, X[users].toarray(), Interactions(*X.nonzero(), n_items=N_ITEMS)):
+        user, item = X.nonzero()
+        for given in (X, X[users].toarray(), Interactions(user, item, n_items=N_ITEMS)):
             refuses(ValueError, "rows of new users", model.recommend, given)
     one = model.recommend(7)
     same((one[0][None], one[1][None]), model.recommend([7]), "one user against a list of one")
