@@ -25,6 +25,7 @@ BENCHES = (
     "bench_embedding",
     "bench_optim",
     "bench_gru4rec",
+    "bench_ncf",
     "bench_recurrent",
     "bench_import",
 )

@@ -26,6 +26,7 @@ TITLES = {
     "activations": "Activations",
     "embedding": "Embeddings",
     "gru4rec": "GRU4Rec",
+    "ncf": "NeuMF",
     "losses": "Losses, forward and backward",
     "cin": "Compressed interaction network, forward and backward",
     "import": "Import time and installed size",

@@ -54,8 +54,7 @@ def by_hand(net, user, item):
     """The logit of a pair, from the formulas of the paper."""
     p, q, g = net.users.value[user], net.items.value[item], net.n_multiplied
     z = np.concatenate([p[g:], q[g:]])
-    for layer in net.tower.layers:
-        dense = layer.layers[0]
+    for dense in net.tower:
         z = np.maximum(0, (z[:, None] * dense.w.value).sum(axis=0) + dense.b.value)
     return (np.concatenate([p[:g] * q[:g], z]) * net.head.w.value[:, 0]).sum() + net.head.b.value[0]
 
@@ -130,10 +129,10 @@ def test_a_fused_model_begins_with_the_mean_of_both_logits(alpha):
     pairs = np.arange(200).repeat(60), np.tile(np.arange(60), 200)
     expected = alpha * gmf.predict(*pairs) + (1 - alpha) * mlp.predict(*pairs)
     np.testing.assert_allclose(net(pairs)[:, 0], expected, rtol=1e-4, atol=1e-6)
-    before = gmf.weights_["users"].copy(), mlp.weights_["tower.0.0.w"].copy()
+    before = gmf.weights_["users"].copy(), mlp.weights_["tower.0.w"].copy()
     model.fit(X)
     assert same_bits(gmf.weights_["users"], before[0])
-    assert same_bits(mlp.weights_["tower.0.0.w"], before[1])
+    assert same_bits(mlp.weights_["tower.0.w"], before[1])
     assert model.loss_curve_[-1] < 1.5 * min(gmf.loss_curve_[-1], mlp.loss_curve_[-1])
 
 
@@ -309,7 +308,7 @@ def test_validation_data_must_be_new_and_of_the_same_users():
         (NCFMLP, {"hidden": (8,)}, ValueError, "hidden must be two or more widths, the first of them even"),
         (NCFMLP, {"hidden": (7, 4)}, ValueError, "hidden must be two or more widths, the first of them even"),
         (NCFMLP, {"hidden": 8}, TypeError, "hidden must be a tuple of widths, got 8"),
-        (NCFMLP, {"dropout": 1.0}, ValueError, "rate must be < 1"),
+        (NCFMLP, {"dropout": 1.0}, ValueError, "dropout must be < 1"),
         (NeuMF, {"alpha": 1.5}, ValueError, "alpha must be <= 1"),
         (NeuMF, {"batch_size": 0}, ValueError, "batch_size must be >= 1"),
     ],

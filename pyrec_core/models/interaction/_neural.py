@@ -247,7 +247,7 @@ def _best(
     network: PairNetwork, users: Ids, k: int, exclude: Csr | None, candidates: Any
 ) -> tuple[NDArray[np.int32], NDArray[Any]]:
     """Return the top k of users: from factors where the network has no tower, else from tables of all scores."""
-    if not network.tower.layers:
+    if not network.tower:
         return factor_top_k(*network.factors(users), k, exclude, candidates=candidates)
     n, n_items = len(users), len(network.items.value)
     shared = np.arange(n_items)
