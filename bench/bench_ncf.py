@@ -1,6 +1,7 @@
 """NeuMF: training steps of 4096 examples, beside the same in plain PyTorch. float32, 32 factors, tower 64-64-32-16."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def train(session: Session, users: int = USERS, items: int = ITEMS, size: int = 
                 total += loss
         return total / steps
 
-    work = 6e-9 * size * steps * (sum(n * m for n, m in zip(TOWER, TOWER[1:], strict=False)) + FACTORS + TOWER[-1])
+    work = 6e-9 * size * steps * (sum(n * m for n, m in pairwise(TOWER)) + FACTORS + TOWER[-1])
     entries = [Entry("NeuMF", ours)]
     for name, sparse in (("torch, SparseAdam", True), ("torch, fused Adam on whole tables", False)):
         build = torch_steps(given, users, items, sparse, session)
@@ -75,8 +76,7 @@ def torch_steps(
         tables = [Embedding(n, d, sparse=sparse) for d in (FACTORS, TOWER[0] // 2) for n in (users, items)]
         for table in tables:
             torch.nn.init.normal_(table.weight, std=0.01)
-        widths = zip(TOWER, TOWER[1:], strict=False)
-        tower = Sequential(*(layer for n, m in widths for layer in (Linear(n, m), ReLU())))
+        tower = Sequential(*(layer for n, m in pairwise(TOWER) for layer in (Linear(n, m), ReLU())))
         head = Linear(FACTORS + TOWER[-1], 1)
         rows, rest = [t.weight for t in tables], [*tower.parameters(), *head.parameters()]
         if sparse:

@@ -261,7 +261,7 @@ def test_they_find_what_only_the_user_tells(model):
 
 @each_model
 def test_early_stopping_scores_held_out_interactions(model):
-    stopped = copy(model, n_epochs=40, early_stopping=2).fit(X)
+    stopped = copy(model, n_epochs=15, early_stopping=2).fit(X)
     assert len(stopped.validation_scores_) == stopped.n_epochs_
     assert stopped.interactions_.nnz == X.nnz
     split = per_user(X, test_size=0.2, random_state=0)
@@ -341,7 +341,7 @@ def test_a_file_without_interactions_relates_items_only(model, tmp_path):
 
 @each_model
 def test_similar_items_are_those_of_the_same_users(model):
-    fitted = copy(model, n_epochs=30).fit(X)
+    fitted = copy(model, n_epochs=15, batch_size=256, learning_rate=0.02).fit(X)
     distance = np.abs(fitted.similar_items(np.arange(60), k=3)[0] - np.arange(60)[:, None])
     assert np.minimum(distance, 60 - distance).mean() < 10  # by chance 15
     q = fitted.weights_["items"].astype(np.float64)
@@ -353,7 +353,7 @@ def test_similar_items_are_those_of_the_same_users(model):
 def test_a_search_compares_parameters_on_what_was_held_out_of_all_rows():
     split, rows = per_user(X, test_size=0.2, random_state=0), np.arange(200)
     grid = {"learning_rate": [1e-6, 0.01]}
-    search = GridSearchCV(copy(MODELS[0], n_epochs=20), grid, cv=[(rows, rows)],
+    search = GridSearchCV(copy(MODELS[0], n_epochs=8), grid, cv=[(rows, rows)],
                           scoring=lambda model, X, y=None: model.score(split.test))  # fmt: skip
     assert search.fit(split.train).best_params_ == {"learning_rate": 0.01}
     folds = GridSearchCV(copy(MODELS[0]), grid, cv=2, error_score="raise")
