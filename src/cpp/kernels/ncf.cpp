@@ -1,5 +1,6 @@
 #include "ncf.hpp"
 
+#include "dimensions.hpp"
 #include "groups.hpp"
 #include "packed.hpp"
 
@@ -31,7 +32,8 @@ template <class T> Index params_of_tower(const Net<T>& net) {
     return n;
 }
 
-// f(i, j, n, sums): the n elements from column j on of row i of A B; A (M, K) and B (K, N) packed.
+// f(i, j, n, sums): the n elements from column j on of row i of A B; A (M, K) and B (K, N) packed. n is a constant
+// where it is the width of a tile.
 template <class T, class F> void for_product_rows(const T* a, const T* b, Index M, Index N, Index K, F f) {
     constexpr Index mr = kTileRows, nr = kTileColumns<T>, lanes = kLanes<T>;
     RegisterTile<T> tile;
@@ -43,10 +45,32 @@ template <class T, class F> void for_product_rows(const T* a, const T* b, Index 
             for (Index r = 0; r < std::min(mr, M - i); ++r) {
                 store(row, tile.sum[r][0]);
                 store(row + lanes, tile.sum[r][1]);
-                f(i + r, j, n, row);
+                if (n == nr)
+                    f(i + r, j, std::integral_constant<Index, nr>(), row);
+                else
+                    f(i + r, j, n, row);
             }
         }
     }
+}
+
+// Not std::copy_n: for short rows of any length that becomes an instruction that is slow to start.
+template <class T, class N> void copy_row(T* __restrict to, const T* __restrict from, N n) {
+    for (Index c = 0; c < n; ++c) to[c] = from[c];
+}
+
+template <class T> T dot(const T* __restrict a, const T* __restrict b, Index n) {
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (Index c = 0; c < n; ++c) sum += a[c] * b[c];
+    return sum;
+}
+
+template <class T> T dot(const T* __restrict a, const T* __restrict b, const T* __restrict x, Index n) {
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (Index c = 0; c < n; ++c) sum += a[c] * b[c] * x[c];
+    return sum;
 }
 
 template <class T> void pack_left(T* to, const T* x, Index stride, Index M, Index K) {
@@ -109,8 +133,8 @@ template <class T> void fill_foot(T* foot, const Net<T>& net, Index begin, Index
             fetch_row(user_row(net, b + kRowsAhead), net.d);
             fetch_row(item_row(net, b + kRowsAhead), net.d);
         }
-        std::copy_n(user_row(net, b) + net.g, half, foot);
-        std::copy_n(item_row(net, b) + net.g, half, foot + half);
+        copy_row(foot, user_row(net, b) + net.g, half);
+        copy_row(foot + half, item_row(net, b) + net.g, half);
     }
 }
 
@@ -121,10 +145,11 @@ void layer_forward(T* to, Index stride, const T* x, Index stride_x, const T* pac
     Scratch<T> left(packed_size(n, kTileRows, layer.in));
     pack_left(left.data(), x, stride_x, n, layer.in);
     for_product_rows(left.data(), packed, n, layer.out, layer.in,
-                     [=, &layer](Index i, Index j, Index m, const T* sums) {
-        T* const at = to + i * stride + j;
+                     [=, &layer](Index i, Index j, auto m, const T* __restrict sums) {
+        T* const __restrict at = to + i * stride + j;
+        const T* const __restrict bias = layer.bias + j;
         for (Index c = 0; c < m; ++c) {
-            const T z = sums[c] + layer.bias[j + c];
+            const T z = sums[c] + bias[c];
             at[c] = z < T(0) ? T(0) : z;  // NaN stays
         }
         if (mask)
@@ -137,29 +162,54 @@ template <class T>
 void layer_backward(T* d_x, T* d_w, T* d_bias, T* d_z, const T* z, Index stride, const T* x, Index stride_x,
                     const T* packed, const TowerLayer<T>& layer, const T* mask, Index n) {
     const Index in = layer.in, out = layer.out;
-    std::fill_n(d_bias, out, T(0));
-    for (Index i = 0; i < n; ++i) {
-        T* const d = d_z + i * out;
-        for (Index c = 0; c < out; ++c) d[c] = z[i * stride + c] > T(0) ? d[c] : T(0);
-        if (mask)
-            for (Index c = 0; c < out; ++c) d[c] *= mask[i * out + c];
-        for (Index c = 0; c < out; ++c) d_bias[c] += d[c];
-    }
+    for_dimensions(out, [=](Index c, auto width) {
+        T sum[kSide] = {};
+        for (Index i = 0; i < n; ++i) {
+            T* const __restrict d = d_z + i * out + c;
+            const T* const __restrict kept = z + i * stride + c;
+            for (Index k = 0; k < width; ++k) d[k] = kept[k] > T(0) ? d[k] : T(0);
+            if (mask)
+                for (Index k = 0; k < width; ++k) d[k] *= mask[i * out + c + k];
+            for (Index k = 0; k < width; ++k) sum[k] += d[k];
+        }
+        copy_row(d_bias + c, sum, width);
+    });
     {
         Scratch<T> left(packed_size(in, kTileRows, n)), right(packed_size(out, kTileColumns<T>, n));
         pack_left_transposed(left.data(), x, stride_x, in, n);
         pack_right(right.data(), d_z, out, n);
         for_product_rows(left.data(), right.data(), in, out, n,
-                         [=](Index i, Index j, Index m, const T* sums) { std::copy_n(sums, m, d_w + i * out + j); });
+                         [=](Index i, Index j, auto m, const T* sums) { copy_row(d_w + i * out + j, sums, m); });
     }
     Scratch<T> left(packed_size(n, kTileRows, out));
     pack_left(left.data(), d_z, out, n, out);
     for_product_rows(left.data(), packed, n, in, out,
-                     [=](Index i, Index j, Index m, const T* sums) { std::copy_n(sums, m, d_x + i * in + j); });
+                     [=](Index i, Index j, auto m, const T* sums) { copy_row(d_x + i * in + j, sums, m); });
 }
 
 template <class T> const T* mask_of(const TowerLayer<T>& layer, Index begin) {
     return layer.mask ? layer.mask + begin * layer.out : nullptr;
+}
+
+// Of dl h . (p * q).
+template <class T>
+void add_product(T* __restrict d_p, T* __restrict d_q, T* __restrict d_head, const T* __restrict p,
+                 const T* __restrict q, const T* __restrict head, T dl, Index g) {
+    for (Index c = 0; c < g; ++c) {
+        d_p[c] = dl * head[c] * q[c];
+        d_q[c] = dl * head[c] * p[c];
+        d_head[c] += dl * p[c] * q[c];
+    }
+}
+
+// Of dl h . z.
+template <class T>
+void add_top(T* __restrict d_z, T* __restrict d_head, const T* __restrict z, const T* __restrict head, T dl,
+             Index top) {
+    for (Index c = 0; c < top; ++c) {
+        d_z[c] = dl * head[c];
+        d_head[c] += dl * z[c];
+    }
 }
 
 // The gradients of a chunk of pairs; d_params are those of these pairs alone.
@@ -175,14 +225,10 @@ void chunk_backward(T* d_users, T* d_items, T* d_params, const T* d_logits, cons
     std::fill_n(d_head, g + top + 1, T(0));
     for (Index i = 0; i < n; ++i) {
         const T dl = d_logits[begin + i];
-        const T *p = user_row(net, begin + i), *q = item_row(net, begin + i);
-        const T* z = kept + (begin + i) * stride + stride - top;
-        T *d_p = d_users + (begin + i) * d, *d_q = d_items + (begin + i) * d;
-        for (Index c = 0; c < g; ++c) d_head[c] += dl * p[c] * q[c];
-        for (Index c = 0; c < g; ++c) d_p[c] = dl * net.head[c] * q[c];
-        for (Index c = 0; c < g; ++c) d_q[c] = dl * net.head[c] * p[c];
-        for (Index c = 0; c < top; ++c) d_head[g + c] += dl * z[c];
-        for (Index c = 0; c < top; ++c) d_z[i * top + c] = dl * net.head[g + c];
+        const T* const z = kept + (begin + i) * stride + stride - top;
+        add_product(d_users + (begin + i) * d, d_items + (begin + i) * d, d_head, user_row(net, begin + i),
+                    item_row(net, begin + i), net.head, dl, g);
+        add_top(d_z + i * top, d_head + g, z, net.head + g, dl, top);
         d_head[g + top] += dl;
     }
     Index column = stride;
@@ -197,8 +243,8 @@ void chunk_backward(T* d_users, T* d_items, T* d_params, const T* d_logits, cons
                        weights.of(l), layer, mask_of(layer, begin), n);
     }
     for (Index i = 0; i < n; ++i) {
-        std::copy_n(d_z + i * foot, half, d_users + (begin + i) * d + g);
-        std::copy_n(d_z + i * foot + half, half, d_items + (begin + i) * d + g);
+        copy_row(d_users + (begin + i) * d + g, d_z + i * foot, half);
+        copy_row(d_items + (begin + i) * d + g, d_z + i * foot + half, half);
     }
 }
 
@@ -221,13 +267,9 @@ template <class T> void ncf_forward(const Exec& ex, T* logits, T* kept, const Pa
         }
         const Index top = net.depth ? net.layers[net.depth - 1].out : 0;
         for (Index b = begin; b < end; ++b) {
-            const T *p = user_row(net, b), *q = item_row(net, b), *last = kept + b * stride + stride - top;
-            T sum = 0;
-#pragma omp simd reduction(+ : sum)
-            for (Index c = 0; c < net.g; ++c) sum += net.head[c] * p[c] * q[c];
-#pragma omp simd reduction(+ : sum)
-            for (Index c = 0; c < top; ++c) sum += net.head[net.g + c] * last[c];
-            logits[b] = sum + *net.offset;
+            const T* const last = kept + b * stride + stride - top;
+            logits[b] = dot(net.head, user_row(net, b), item_row(net, b), net.g) + dot(net.head + net.g, last, top) +
+                        *net.offset;
         }
     });
 }
