@@ -27,6 +27,7 @@ BENCHES = (
     "bench_feature",
     "bench_optim",
     "bench_gru4rec",
+    "bench_ncf",
     "bench_recurrent",
     "bench_import",
 )

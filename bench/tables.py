@@ -28,6 +28,7 @@ TITLES = {
     "interaction": "Pairs of fields, forward and backward",
     "feature": "Feature models, training",
     "gru4rec": "GRU4Rec",
+    "ncf": "NeuMF",
     "losses": "Losses, forward and backward",
     "cin": "Compressed interaction network, forward and backward",
     "import": "Import time and installed size",

@@ -2,7 +2,7 @@
 
 from ._estimator import load
 from .feature import AFM, DCN, FM, NFM, PNN, DeepFM, FeatureEncoder, LogisticRegression, WideDeep, XDeepFM
-from .interaction import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity
+from .interaction import EASE, GMF, NCFMLP, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, NeuMF, Popularity
 from .sequence import GRU4Rec, MarkovChain
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "DCN",
     "EASE",
     "FM",
+    "GMF",
+    "NCFMLP",
     "NFM",
     "PNN",
     "SLIM",
@@ -21,6 +23,7 @@ __all__ = [
     "LogisticRegression",
     "MarginalizedDAE",
     "MarkovChain",
+    "NeuMF",
     "Popularity",
     "WideDeep",
     "XDeepFM",

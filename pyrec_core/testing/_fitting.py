@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from .._errors import NotFittedError
 from ..models import load
 from ._sharing import require_shareable
-from ._tools import N_ITEMS, N_USERS, copy, matrix, refuses, require, same
+from ._tools import N_ITEMS, N_USERS, copy, matrix, refuses, require, same, to_score
 
 
 def check_parameters(model: Any) -> None:
@@ -90,6 +90,13 @@ def check_sample_weight(model: Any) -> None:
     X = matrix()
     weights = np.arange(N_USERS) % 3
     weighted = copy(model).fit(X, sample_weight=weights)
+    if not model.answers_new_users:  # two users would be others than one
+        some = np.flatnonzero(weights)
+        chosen = copy(model).fit(X, sample_weight=np.minimum(weights, 1)).recommend(some, exclude_seen=False)
+        without = copy(model).fit(sp.diags_array(np.minimum(weights, 1.0)) @ X).recommend(some, exclude_seen=False)
+        same(chosen, without, "users of weight 0 against users without items")
+        require(weighted.recommend(some, exclude_seen=False)[1] != chosen[1], "a weight of 2 must count")
+        return
     repeated = copy(model).fit(X[np.repeat(np.arange(N_USERS), weights)])
     rows = X[:10]
     found, wanted = (m.recommend(rows, k=N_ITEMS, exclude_seen=False) for m in (weighted, repeated))
@@ -120,9 +127,11 @@ def check_threads_share_model(model: Any) -> None:
     X = matrix()
     model.fit(X)
     calls = [
-        partial(model.recommend, np.arange(N_USERS)), partial(model.recommend, X), partial(model.predict, 5, 3),
-        partial(model.score, X),
+        partial(model.recommend, np.arange(N_USERS)), partial(model.predict, 5, 3),
+        partial(model.score, to_score(model, X)),
     ]  # fmt: skip
+    if model.answers_new_users:
+        calls.append(partial(model.recommend, X))
     with suppress(ValueError):  # a model without a notion of similarity
         model.similar_items(0)
         calls.append(partial(model.similar_items, np.arange(N_ITEMS)))
@@ -149,14 +158,18 @@ def check_save_and_load(model: Any) -> None:
             same(other.recommend(users), wanted, "after a round trip")
         model.save(path, include_interactions=False)
         bare = load(path)
-        same(bare.recommend(X), wanted, "rows, without interactions")
+        if model.answers_new_users:
+            same(bare.recommend(X), wanted, "rows, without interactions")
         refuses(ValueError, "user ids without interactions", bare.recommend, users)
         refuses(ValueError, "user ids without interactions", bare.predict, 0, 0)
 
 
 def check_score(model: Any) -> None:
-    """``score`` is a share, the same in each call, and follows ``random_state``."""
+    """``score`` is a share, the same in each call, and follows ``random_state``, or is of what known users have new."""
     X = matrix()
+    if not model.answers_new_users:
+        _check_score_of_known_users(model, X)
+        return
     model.fit(X[:40])
     value = model.score(X[40:])
     require(isinstance(value, float) and 0 <= value <= 1, f"score must be a float in 0..1, got {value!r}")
@@ -166,3 +179,19 @@ def check_score(model: Any) -> None:
     require(others != {value}, "random_state must choose the hidden items")
     refuses(ValueError, "rows with one item", model.score, np.eye(N_ITEMS))
     refuses(ValueError, "another number of items", model.score, X[:, :-1])
+
+
+def _check_score_of_known_users(model: Any, X: Any) -> None:
+    more = to_score(model, X)
+    hidden = (more.toarray() > 0) & (X.toarray() == 0)
+    value = model.fit(X).score(more)
+    require(isinstance(value, float) and 0 <= value <= 1, f"score must be a float in 0..1, got {value!r}")
+    require(model.score(more) == value, "score must be the same again")
+    require(model.score(sp.csr_array(hidden)) == value, "score must not depend on what training had")
+    some = np.arange(N_USERS) % 2
+    halves = [model.score(more, sample_weight=weight) for weight in (some, 1 - some)]
+    require(min(halves) <= value <= max(halves), "sample_weight must choose the users of the mean")
+    refuses(ValueError, "nothing new", model.score, X)
+    refuses(ValueError, "rows of other users", model.score, X[::-1] + matrix(seed=1))
+    refuses(ValueError, "another number of users", model.score, more[:-1])
+    refuses(ValueError, "another number of items", model.score, more[:, :-1])

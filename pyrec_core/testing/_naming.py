@@ -10,7 +10,7 @@ import numpy as np
 
 from .._interactions import Interactions
 from ..models import load
-from ._tools import N_ITEMS, N_USERS, copy, matrix, refuses, require, same
+from ._tools import N_ITEMS, N_USERS, copy, matrix, refuses, require, same, to_score
 
 
 def check_ids(model: Any) -> None:
@@ -25,7 +25,8 @@ def check_ids(model: Any) -> None:
         data = Interactions(user, item, user_ids=user_ids, item_ids=item_ids)
         _check_named(copy(model).fit(data), plain, data)
     events = Interactions(user, item, n_items=N_ITEMS)
-    same(copy(model).fit(events).recommend(events), plain.recommend(X), "Interactions without external ids")
+    asked = (events, X) if model.answers_new_users else (np.arange(N_USERS), np.arange(N_USERS))
+    same(copy(model).fit(events).recommend(asked[0]), plain.recommend(asked[1]), "Interactions without external ids")
 
 
 def _check_named(named: Any, plain: Any, data: Interactions) -> None:
@@ -38,7 +39,8 @@ def _check_named(named: Any, plain: Any, data: Interactions) -> None:
         named.save(Path(folder) / "model")
         for other in (named, load(Path(folder) / "model"), pickle.loads(pickle.dumps(named))):
             for k in (3, N_ITEMS):  # lists that are filled, and lists that are not
-                for given, chosen in ((user_ids, None), (data, None), (user_ids, some)):
+                rows = [(data, None)] if named.answers_new_users else []
+                for given, chosen in [(user_ids, None), (user_ids, some), *rows]:
                     items, scores = plain.recommend(users, k, candidates=chosen)
                     found = other.recommend(given, k, candidates=None if chosen is None else item_ids[chosen])
                     _same_names(found, items, scores, item_ids)
@@ -46,7 +48,10 @@ def _check_named(named: Any, plain: Any, data: Interactions) -> None:
             _same_names(other.recommend(user_ids.tolist()[7]), items, scores, item_ids)
             pairs = other.predict(user_ids[:, None], item_ids)
             np.testing.assert_array_equal(pairs, plain.predict(users[:, None], np.arange(N_ITEMS)))
-            require(other.score(data) == plain.score(data.matrix()), "score must be the same with external ids")
+            more = to_score(plain, data.matrix())
+            user, item = more.nonzero()
+            events = Interactions(user[::-1], item[::-1], user_ids=user_ids, item_ids=item_ids)
+            require(other.score(events) == plain.score(more), "score must be the same with external ids")
     try:
         items, scores = plain.similar_items(some, k=4)
     except ValueError:

@@ -27,6 +27,11 @@ def matrix(n_users: int = N_USERS, seed: int = 0) -> Any:
     return sp.csr_array(dense.astype(np.float32))
 
 
+def to_score(model: Any, X: Any) -> Any:
+    """A matrix for the ``score`` of a model fitted on ``X``: one that knows users only has to find what is new."""
+    return X if model.answers_new_users else X + matrix(seed=1)
+
+
 def clicks(n_sessions: int = 40, seed: int = 0) -> Sessions:
     """Sessions of 0 to 7 clicks, with repetitions, in which an item often brings the next; the last item has none."""
     rng = np.random.default_rng(seed)

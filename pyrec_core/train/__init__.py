@@ -9,6 +9,7 @@ from ._packed import Packed, pack
 from ._prefixes import prefixes
 from ._sessions import SessionParallel
 from ._training import Callback, Training
+from ._unseen import Unseen
 
 __all__ = [
     "Callback",
@@ -20,6 +21,7 @@ __all__ = [
     "SessionParallel",
     "Snapshot",
     "Training",
+    "Unseen",
     "fit_loop",
     "pack",
     "prefixes",

@@ -159,6 +159,14 @@ def test_gru4rec_ranks(bench, session):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_ncf(bench, session):
+    session, rows = session
+    bench("bench_ncf").train(session, users=40, items=30, size=16, steps=3)
+    assert [r["ours"] for r in rows] == [True, False, False]
+    assert all(r.get("status", "not installed") == "not installed" for r in rows)
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("function", ["pairs", "pairs_default_malloc", "bags"])
 def test_embedding(bench, session, function):
     session, rows = session

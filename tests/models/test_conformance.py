@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 import pyrec_core
 import pyrec_core.models
-from pyrec_core import EASE, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, Popularity
+from pyrec_core import EASE, GMF, NCFMLP, SLIM, AssociationRules, ItemToItem, MarginalizedDAE, NeuMF, Popularity
 from pyrec_core.kernels.topk import factor_top_k
 from pyrec_core.models._estimator import Estimator
 from pyrec_core.models.feature import FeatureEncoder, FeatureModel
@@ -14,6 +14,7 @@ from pyrec_core.models.interaction._base import InteractionModel
 from pyrec_core.models.sequence import SequenceModel
 from pyrec_core.testing import CHECKS, check_estimator, estimator_checks
 
+QUICK = {"n_epochs": 3, "batch_size": 64, "learning_rate": 0.01, "random_state": 0}
 MODELS = [
     EASE(),
     EASE(l2=2.0, dtype="float64"),
@@ -30,6 +31,9 @@ MODELS = [
     AssociationRules(measure="lift", min_count=2, n_neighbors=5),
     AssociationRules(measure="llr", n_neighbors=None),
     Popularity(),
+    GMF(embedding_dim=4, **QUICK),
+    NCFMLP(hidden=(8, 6), dropout=0.1, **QUICK),
+    NeuMF(embedding_dim=4, hidden=(8, 6, 4), loss="squared", **QUICK),
 ]
 CASES = [pytest.param(check, id=f"{model!r}-{name}") for model in MODELS for name, check in estimator_checks(model)]
 
@@ -119,12 +123,12 @@ def forgets(self, users, items):
     return Popularity.predict(self, users, items)
 
 
-def top_k_with_seen(self, rows, k, exclude, candidates):
-    return Popularity._top_k(self, rows, k, None, candidates)
+def top_k_with_seen(self, users, k, exclude, candidates):
+    return Popularity._top_k(self, users, k, None, candidates)
 
 
-def top_k_of_all(self, rows, k, exclude, candidates):
-    return Popularity._top_k(self, rows, k, exclude, None)
+def top_k_of_all(self, users, k, exclude, candidates):
+    return Popularity._top_k(self, users, k, exclude, None)
 
 
 def recommend_ids_with_seen(self, users, k=10, exclude_seen=True, candidates=None):
@@ -132,7 +136,7 @@ def recommend_ids_with_seen(self, users, k=10, exclude_seen=True, candidates=Non
 
 
 def similar_to_itself(self, items, k):
-    return Popularity._top_k(self, self._training_rows(items), k, None, None)
+    return Popularity._top_k(self, self._training_users(items), k, None, None)
 
 
 def save_with_suffix(self, path, include_interactions=True):
@@ -167,7 +171,7 @@ BROKEN = [
     broken("check_recommend_shapes", recommend=with_lists(lambda i, s: (i.astype(np.int64), s))),
     broken("check_recommend_shapes", recommend=with_lists(lambda i, s: (np.maximum(i, 0), s))),
     broken("check_recommend_shapes", recommend=with_lists(lambda i, s: (np.atleast_2d(i), np.atleast_2d(s)))),
-    broken("check_recommend_refuses", _check_ready=lambda self: None, _rows=lambda self, users: None),
+    broken("check_recommend_refuses", _check_ready=lambda self: None, _users=lambda self, users: None),
     broken("check_recommend_order", recommend=with_lists(lambda i, s: (i[..., ::-1], s[..., ::-1]))),
     broken("check_recommend_order", recommend=with_lists(lambda i, s: (i, np.zeros_like(s)))),
     broken("check_exclude_seen", _top_k=top_k_with_seen),
@@ -209,10 +213,10 @@ class HighestId(InteractionModel):
     def _fit(self, X, sample_weight):
         return {"ids_": np.arange(float(X.shape[1]))}
 
-    def _top_k(self, rows, k, exclude, candidates):
-        return factor_top_k(np.ones((rows.shape[0], 1)), self.ids_[:, None], k, exclude, candidates=candidates)
+    def _top_k(self, users, k, exclude, candidates):
+        return factor_top_k(np.ones((users.rows.shape[0], 1)), self.ids_[:, None], k, exclude, candidates=candidates)
 
-    def _pair_scores(self, rows, row_of, items):
+    def _pair_scores(self, users, user_of, items):
         return self.ids_[items]
 
 

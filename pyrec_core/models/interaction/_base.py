@@ -2,6 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from ..._errors import TrainingInterrupted
 from ..._random import seed_of
 from ..._validation import (
     Csr,
@@ -18,9 +20,10 @@ from ..._validation import (
     check_int,
     check_integers,
 )
+from ..._vocabulary import Vocabulary
 from ...metrics import ndcg
 from ._inputs import check_training, check_weights, hide_fifth, is_log, vocabularies_of
-from ._rows import FittedRows
+from ._rows import FittedRows, Users
 
 SCORE_DEPTH = 100
 
@@ -28,6 +31,9 @@ SCORE_DEPTH = 100
 @dataclass(kw_only=True, eq=False, repr=False)
 class InteractionModel(FittedRows, ABC):
     """Base of the interaction models: a leaf adds ``_fit``, ``_top_k``, ``_pair_scores``, ``_similar_items``.
+
+    The scoring hooks get `Users`: what they have, and who they are if they are users of the training data. A model that
+    scores by what they have answers new users as well; one that does not is a `KnownUsersModel`.
 
     Parameters
     ----------
@@ -73,11 +79,25 @@ class InteractionModel(FittedRows, ABC):
         >>> EASE(l2=1.0).fit(np.array([[1, 1, 0], [0, 1, 1]])).n_items_
         3
         """
+        return self._fit_by(self._fit, X, sample_weight)
+
+    def _fit_by(
+        self, learn: Callable[[Csr, NDArray[np.float64] | None], dict[str, Any]], X: Any, sample_weight: Any
+    ) -> Self:
+        """Check the input of ``fit``, and set what ``learn`` makes of it, also where Ctrl-C ends a training."""
         self._check_common()
         rows = check_training(X)
         weights = None if sample_weight is None else check_weights(sample_weight, rows.shape)
         known = vocabularies_of(X) if is_log(X) else {}
-        learned = self._fit(rows, weights)
+        try:
+            learned = learn(rows, weights)
+        except TrainingInterrupted as stop:
+            self._set_learned(X, rows, known, stop.learned)
+            raise
+        self._set_learned(X, rows, known, learned)
+        return self
+
+    def _set_learned(self, X: Any, rows: Csr, known: dict[str, Vocabulary], learned: dict[str, Any]) -> None:
         if sp.issparse(X):  # may share memory with what the caller can change
             rows = Csr(rows.indptr, rows.indices.copy(), rows.data.copy(), rows.shape)
         n_users, n_items = rows.shape
@@ -87,7 +107,6 @@ class InteractionModel(FittedRows, ABC):
             if vocabulary.order is not None:
                 state[f"{what}_order_"] = vocabulary.order
         self._set_fitted({**state, "interactions_": rows.to_scipy(), **learned})
-        return self
 
     def recommend(
         self, users: Any, k: int = 10, exclude_seen: bool = True, candidates: Any = None
@@ -136,12 +155,12 @@ class InteractionModel(FittedRows, ABC):
                [ 2, -1]], dtype=int32)
         """
         self._check_ready()
-        rows, one = self._rows(users)
+        asked, one = self._users(users)
         if candidates is not None and not sp.issparse(candidates):
             candidates = self._dense("item", candidates, "candidates")
             if candidates.ndim != 1:
                 raise ValueError(f"candidates must be 1-D, got shape {candidates.shape}")
-        items, scores = self._ranked(rows, k, exclude_seen, candidates)
+        items, scores = self._ranked(asked, k, exclude_seen, candidates)
         found = self._external("item", items)
         return (found[0], scores[0]) if one else (found, scores)
 
@@ -253,7 +272,7 @@ class InteractionModel(FittedRows, ABC):
         if len(scored) == 0:
             raise ValueError("X must have rows with 2 or more items, got none")
         visible, hidden = hide_fifth(rows.rows(scored), seed_of(self.random_state or 0))
-        ranked, _ = self._top_k(visible, SCORE_DEPTH, visible, None)
+        ranked, _ = self._top_k(Users(visible), SCORE_DEPTH, visible, None)
         return float(np.average(ndcg(ranked, hidden.to_scipy(), SCORE_DEPTH), weights=weights[scored]))
 
     def save(self, path: str | os.PathLike[str], include_interactions: bool = True) -> None:
@@ -291,12 +310,14 @@ class InteractionModel(FittedRows, ABC):
         """Return what was learned, by attribute name. Setting nothing keeps an interrupted fit harmless."""
 
     @abstractmethod
-    def _top_k(self, rows: Csr, k: int, exclude: Csr | None, candidates: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        """Return the top k of users who have these rows."""
+    def _top_k(
+        self, users: Users, k: int, exclude: Csr | None, candidates: Any
+    ) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        """Return the top k of these users."""
 
     @abstractmethod
-    def _pair_scores(self, rows: Csr, row_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
-        """Return (m,): the score of ``items[p]`` for the user with row ``row_of[p]``."""
+    def _pair_scores(self, users: Users, user_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
+        """Return (m,): the score of ``items[p]`` for user ``user_of[p]`` of ``users``."""
 
     def _similar_items(self, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
         name = type(self).__name__
@@ -334,15 +355,14 @@ class InteractionModel(FittedRows, ABC):
             Columns of the training matrix, padded with -1.
         scores : float32 or float64 (n, k)
         """
-        rows = self._rows_dense(users)
-        return self._ranked(rows, k, exclude_seen, candidates)
+        return self._ranked(self._users_dense(users), k, exclude_seen, candidates)
 
-    def _rows_dense(self, users: Any) -> Csr:
-        """Return the rows that ``users`` stands for, as in `_recommend_dense`."""
+    def _users_dense(self, users: Any) -> Users:
+        """Return the users that ``users`` stands for, as in `_recommend_dense`."""
         self._check_ready()
         if isinstance(users, Csr) or sp.issparse(users) or np.ndim(users) != 1:
-            return self._new_rows("users", users)
-        return self._training_rows(check_ids("users", users, self.n_users_, "user"))
+            return self._new_users("users", users)
+        return self._training_users(check_ids("users", users, self.n_users_, "user"))
 
     def _predict_dense(self, users: ArrayLike, items: ArrayLike) -> NDArray[Any]:
         """`predict` for rows and columns of the training matrix, whatever the model's ids."""
@@ -351,16 +371,18 @@ class InteractionModel(FittedRows, ABC):
         item_ids = check_id_range("items", check_integers("items", items), self.n_items_, "item")
         return self._pairs(user_ids, item_ids)
 
-    def _ranked(self, rows: Csr, k: int, exclude_seen: bool, candidates: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    def _ranked(
+        self, users: Users, k: int, exclude_seen: bool, candidates: Any
+    ) -> tuple[NDArray[np.int32], NDArray[Any]]:
         k = check_int("k", k, low=1)
-        return self._top_k(rows, k, rows if check_bool("exclude_seen", exclude_seen) else None, candidates)
+        return self._top_k(users, k, users.rows if check_bool("exclude_seen", exclude_seen) else None, candidates)
 
     def _pairs(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
         try:
             users, items = np.broadcast_arrays(users, items)
         except ValueError:
             raise ValueError(f"users and items must broadcast, got shapes {users.shape} and {items.shape}") from None
-        known, row_of = np.unique(users, return_inverse=True)
+        known, user_of = np.unique(users, return_inverse=True)
         items = np.ascontiguousarray(items).reshape(-1)
-        scores = self._pair_scores(self._training_rows(known), row_of.reshape(-1), items)
+        scores = self._pair_scores(self._training_users(known), user_of.reshape(-1), items)
         return scores.reshape(users.shape)[()]

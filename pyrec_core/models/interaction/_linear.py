@@ -13,6 +13,7 @@ from ..._validation import Csr, check_int
 from ...kernels.ranking import ranks_in_sparse
 from ...kernels.topk import sparse_pair_scores, sparse_top_k, top_k
 from ._base import InteractionModel
+from ._rows import Users
 
 BLOCK_BYTES = 2**25  # work memory of largest_per_item
 
@@ -71,7 +72,7 @@ class LinearItemModel(InteractionModel):
         """
         self._check_ready()
         k = check_int("k", k, low=1)
-        rows, one = self._rows(users)
+        (rows, _), one = self._users(users)
         wanted = self._dense("item", items)
         users_shape = () if one else (rows.shape[0],)
         try:
@@ -101,12 +102,15 @@ class LinearItemModel(InteractionModel):
         values[row[order], place] = parts[order]
         return found, values
 
-    def _top_k(self, rows: Csr, k: int, exclude: Csr | None, candidates: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        weights = self.item_weights_
-        return sparse_top_k(self._inputs(rows), weights, k, exclude, candidates=candidates, n_threads=self.n_threads)
+    def _top_k(
+        self, users: Users, k: int, exclude: Csr | None, candidates: Any
+    ) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        inputs = self._inputs(users.rows)
+        return sparse_top_k(inputs, self.item_weights_, k, exclude, candidates=candidates, n_threads=self.n_threads)
 
-    def _pair_scores(self, rows: Csr, row_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
-        return sparse_pair_scores(self._inputs(rows), self.item_weights_, row_of, items, n_threads=self.n_threads)
+    def _pair_scores(self, users: Users, user_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
+        inputs = self._inputs(users.rows)
+        return sparse_pair_scores(inputs, self.item_weights_, user_of, items, n_threads=self.n_threads)
 
     def _similar_items(self, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
         n = len(items)
@@ -118,7 +122,7 @@ class LinearItemModel(InteractionModel):
 
     def _ranks_dense(self, users: Any, relevant: Csr, exclude_seen: bool, ties: str) -> NDArray[np.float64]:
         """Return the ranks of the relevant items of ``users``, as in `_recommend_dense`: for evaluation."""
-        rows = self._rows_dense(users)
+        rows = self._users_dense(users).rows
         exclude = rows if exclude_seen else None
         inputs, weights = self._inputs(rows), self.item_weights_
         return ranks_in_sparse(inputs, weights, relevant, exclude, ties=ties, n_threads=self.n_threads)

@@ -1,7 +1,7 @@
 """Who is asked for: rows of the training matrix by their ids, and rows of new users."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,9 +13,25 @@ from .._estimator import Estimator
 from ._inputs import align, is_log, refuse_frame
 
 
+class Users(NamedTuple):
+    """The users who are asked for: what they have, and who they are.
+
+    Attributes
+    ----------
+    rows : Csr (n, n_items)
+    ids : int64 (n,) or None
+        Their rows in the training matrix; None: they are new, and their rows are all that is known of them.
+    """
+
+    rows: Csr
+    ids: NDArray[np.int64] | None = None
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class FittedRows(Estimator):
     """The training matrix of a fitted model, and what its rows and columns are called.
+
+    ``answers_new_users`` is False in the models that learn something of each single user, and nothing of others.
 
     Attributes
     ----------
@@ -27,6 +43,8 @@ class FittedRows(Estimator):
     user_order_, item_order_ : int64 array or None
         What sorts these ids; None where they are sorted.
     """
+
+    answers_new_users: ClassVar[bool] = True
 
     n_users_: int = field(init=False)
     n_items_: int = field(init=False)
@@ -56,15 +74,25 @@ class FittedRows(Estimator):
         vocabulary = self._vocabulary(what)
         return dense if vocabulary is None else vocabulary.external(dense)
 
-    def _rows(self, users: Any) -> tuple[Csr, bool]:
-        """Return the rows that ``users`` stands for, and whether it is a single user."""
+    def _users(self, users: Any) -> tuple[Users, bool]:
+        """Return the users that ``users`` stands for, and whether it is a single one."""
         if not (is_log(users) or sp.issparse(users)):
             refuse_frame("users", users)
             given, users = users, as_array("users", users)
             if users.ndim < 2:
                 ids = self._dense("user", given)
-                return self._training_rows(np.atleast_1d(ids)), ids.ndim == 0
-        return self._new_rows("users", users), False
+                return self._training_users(np.atleast_1d(ids)), ids.ndim == 0
+        return self._new_users("users", users), False
+
+    def _new_users(self, name: str, X: Any) -> Users:
+        """Return users who have the rows of ``X``."""
+        rows = self._new_rows(name, X)
+        if not self.answers_new_users:
+            raise ValueError(
+                f"{name} must be ids of users of the training data, got rows of interactions: "
+                f"{type(self).__name__} has learned nothing of new users"
+            )
+        return Users(rows)
 
     def _new_rows(self, name: str, X: Any) -> Csr:
         """Return rows of new users in the columns of the training matrix."""
@@ -80,15 +108,14 @@ class FittedRows(Estimator):
             )
         return rows
 
-    def _training_matrix(self) -> Any:
+    def _training_matrix(self) -> Csr:
         X = getattr(self, "interactions_", None)
         if X is None:
-            raise ValueError(
-                "users must be rows of interactions, got user ids: this model was saved without its "
-                "interactions (include_interactions=False)"
-            )
-        return X
+            why = "this model was saved without its interactions (include_interactions=False)"
+            if self.answers_new_users:
+                raise ValueError(f"users must be rows of interactions, got user ids: {why}")
+            raise ValueError(f"the model must have its interactions to know users, got one without: {why}")
+        return Csr(X.indptr, X.indices, X.data, X.shape)
 
-    def _training_rows(self, ids: NDArray[np.int64]) -> Csr:
-        X = self._training_matrix()
-        return Csr(X.indptr, X.indices, X.data, X.shape).rows(ids)
+    def _training_users(self, ids: NDArray[np.int64]) -> Users:
+        return Users(self._training_matrix().rows(ids), ids)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..._validation import Csr
 from ...kernels.topk import factor_top_k
 from ._base import InteractionModel
+from ._rows import Users
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -43,9 +44,11 @@ class Popularity(InteractionModel):
         counts = np.bincount(X.indices, weights, minlength=X.shape[1])
         return {"item_counts_": counts.astype(np.float64, copy=False)}
 
-    def _top_k(self, rows: Csr, k: int, exclude: Csr | None, candidates: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        users, items = np.ones((rows.shape[0], 1)), self.item_counts_[:, None]
-        return factor_top_k(users, items, k, exclude, candidates=candidates, n_threads=self.n_threads)
+    def _top_k(
+        self, users: Users, k: int, exclude: Csr | None, candidates: Any
+    ) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        all_alike, items = np.ones((users.rows.shape[0], 1)), self.item_counts_[:, None]
+        return factor_top_k(all_alike, items, k, exclude, candidates=candidates, n_threads=self.n_threads)
 
-    def _pair_scores(self, rows: Csr, row_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
+    def _pair_scores(self, users: Users, user_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
         return self.item_counts_[items]
