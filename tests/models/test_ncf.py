@@ -10,21 +10,18 @@ from sklearn.model_selection import GridSearchCV
 from pyrec_core import EASE, GMF, NCFMLP, Interactions, NeuMF, NotFittedError, Popularity, evaluate, load
 from pyrec_core._random import Source
 from pyrec_core._validation import check_interactions
-from pyrec_core.kernels.losses import binary_cross_entropy
 from pyrec_core.models.interaction import KnownUsersModel
 from pyrec_core.models.interaction import _neural as module
 from pyrec_core.models.interaction._neural import _Examples
 from pyrec_core.models.interaction._pair_network import PairNetwork
 from pyrec_core.split import per_user
 from pyrec_core.testing import estimator_checks
-from pyrec_core.train import Callback, Checkpoint, Unseen
+from pyrec_core.train import Callback, Checkpoint
 
 QUICK = {"n_epochs": 4, "batch_size": 64, "learning_rate": 0.01, "random_state": 0}
 MODELS = [GMF(embedding_dim=3, **QUICK), NCFMLP(hidden=(8, 5, 4), dropout=0.2, **QUICK),
           NeuMF(embedding_dim=3, hidden=(8, 5, 4), **QUICK)]  # fmt: skip
-SHAPES = [(3, ()), (0, (8, 5, 4)), (3, (8, 6)), (3, (4, 4, 2))]
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
-each_shape = pytest.mark.parametrize(("n_multiplied", "hidden"), SHAPES)
 
 
 def copy(model, **changes):
@@ -40,75 +37,6 @@ def planted(n_users=200, n_items=60, seed=0):
 
 
 X = planted()
-
-
-def network(n_multiplied, hidden, dtype=np.float64, scale=30.0):
-    """Weights of a size at which no logit is almost 0."""
-    made = PairNetwork.new((7, 9), n_multiplied, hidden, Source(1), dtype=dtype)
-    for p in (made.users, made.items):
-        p.value *= scale
-    return made
-
-
-def by_hand(net, user, item):
-    """The logit of a pair, from the formulas of the paper."""
-    p, q, g = net.users.value[user], net.items.value[item], net.n_multiplied
-    z = np.concatenate([p[g:], q[g:]])
-    for dense in net.tower:
-        z = np.maximum(0, (z[:, None] * dense.w.value).sum(axis=0) + dense.b.value)
-    return (np.concatenate([p[:g] * q[:g], z]) * net.head.w.value[:, 0]).sum() + net.head.b.value[0]
-
-
-@each_shape
-def test_the_network_is_the_formula_of_the_paper(n_multiplied, hidden):
-    net = network(n_multiplied, hidden)
-    users, items = np.arange(7).repeat(9), np.tile(np.arange(9), 7)
-    expected = [by_hand(net, *pair) for pair in zip(users, items, strict=True)]
-    np.testing.assert_allclose(net((users, items))[:, 0], expected, rtol=1e-10)
-    if hidden:
-        some_users, some_items = np.array([6, 0, 3]), np.array([8, 1])
-        table = net.table(some_users, some_items)
-        np.testing.assert_allclose(table, np.reshape(expected, (7, 9))[np.ix_(some_users, some_items)], rtol=1e-10)
-    else:
-        p, q = net.factors(np.array([6, 0]))
-        np.testing.assert_allclose((p[:, None] * q).sum(axis=2), np.reshape(expected, (7, 9))[[6, 0]], rtol=1e-10)
-
-
-def test_tables_of_many_pairs_come_in_blocks(monkeypatch):
-    net = network(3, (8, 5, 4))
-    users, items = np.arange(7), np.arange(9)
-    whole = net.table(users, items)
-    for size in (1, 4, 20):  # less than a row, and more
-        monkeypatch.setattr("pyrec_core.models.interaction._pair_network.PAIRS_AT_ONCE", size)
-        assert same_bits(net.table(users, items), whole)
-
-
-@each_shape
-def test_gradients_of_the_whole_network_are_those_of_its_loss(n_multiplied, hidden):
-    net = network(n_multiplied, hidden)
-    users, items = np.array([0, 1, 0, 6, 1]), np.array([2, 2, 2, 8, 0])  # rows and a pair come twice
-    targets = np.array([[1.0], [0.0], [0.0], [1.0], [0.0]])
-
-    def loss():
-        return binary_cross_entropy(net((users, items)), targets)[0]
-
-    outputs, backprop = net.forward((users, items), train=True)
-    backprop(binary_cross_entropy(outputs, targets)[1])
-    for name, p in net.named_params().items():
-        found = np.zeros_like(p.value) if p.grad is None else p.grad
-        for ids, rows in p.rows:
-            np.add.at(found, ids, rows)
-        numeric = np.empty_like(p.value)
-        for at in np.ndindex(p.value.shape):
-            before = p.value[at]
-            p.value[at] = before + 1e-6
-            above = loss()
-            p.value[at] = before - 1e-6
-            numeric[at] = (above - loss()) / 2e-6
-            p.value[at] = before
-        scale = np.abs(numeric).max()
-        assert scale > 1e-5, name
-        assert np.abs(found - numeric).max() <= 1e-6 * scale, name
 
 
 def test_gmf_with_weights_of_one_is_matrix_factorization():
@@ -198,25 +126,6 @@ def test_ctrl_c_leaves_a_usable_model(model):
     assert stopped.n_epochs_ == 2
     shorter = copy(model, n_epochs=2).fit(data)
     assert same_bits(stopped.predict([3, 199], ["i7", "i0"]), shorter.predict([3, 199], ["i7", "i0"]))
-
-
-def test_negatives_are_unseen_uniform_and_new_in_each_epoch():
-    rng = np.random.default_rng(0)
-    seen = rng.random((4, 30)) < np.array([[0.1], [0.5], [0.9], [0.0]])
-    seen[2, 7] = False
-    unseen, source, users = Unseen(check_interactions("X", seen)), Source(5), np.arange(4).repeat(40_000)
-    items = unseen.draw(users, np.arange(len(users)), source)
-    assert not seen[users, items].any()
-    counts = np.zeros((4, 30))
-    np.add.at(counts, (users, items), 1)
-    for row, free in zip(counts, ~seen, strict=True):
-        expected = 40_000 / free.sum()
-        assert np.abs(row[free] - expected).max() < 5 * np.sqrt(expected)
-    again = unseen.draw(users[100:], np.arange(100, len(users)), source, n_threads=3)
-    np.testing.assert_array_equal(again, items[100:])  # of a place, not of a call
-    source.begin(1)
-    others = unseen.draw(users, np.arange(len(users)), source)
-    assert (others != items)[users != 2].mean() > 0.9
 
 
 def test_an_epoch_has_each_interaction_once_and_its_negatives():
