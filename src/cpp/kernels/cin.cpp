@@ -318,6 +318,7 @@ void cin_backward(const Exec& ex, T* d_x0, T* d_xk, T* d_w, T* d_bias, const T* 
     const Index K = pairs.count(), N = B * D;
     Scratch<T> packed(packed_size(K, kTileRows, O)), folded(pairs.once ? O * K : 0);
     if (pairs.once) fold_weights(ex, folded.data(), w, O, pairs);
+    // Once the folded weights are packed, their place is that of their gradient.
     T *weights = packed.data(), *gradient = pairs.once ? folded.data() : d_w;
     parallel_for(ex, ceil_div(K, kTileRows), 64, [=, w = pairs.once ? folded.data() : w](Index panel) {
         const Index j = panel * kTileRows;
