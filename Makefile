@@ -75,7 +75,7 @@ sanitize: $(VENV)/.installed
 	$(PYTHON) -m venv --clear $(SAN)/venv
 	$(SAN)/venv/bin/pip install --quiet numpy scipy threadpoolctl pytest hypothesis scikit-build-core pybind11 cmake ninja
 	PATH="$(CURDIR)/$(SAN)/venv/bin:$$PATH" $(SAN)/venv/bin/pip install --quiet --no-build-isolation --no-deps . \
-		--config-settings=build-dir=$(SAN)/build --config-settings=cmake.define.PYREC_SANITIZE=address,undefined \
+		--config-settings=build-dir=$(SAN)/build --config-settings=cmake.define.PYREC_SANITIZE=ON \
 		--config-settings=cmake.define.PYREC_CUDA=OFF --config-settings=cmake.define.PYREC_SIMT=ON \
 		--config-settings=cmake.define.PYREC_WERROR=ON --config-settings=install.strip=false
 	cd $(SAN) && LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
@@ -84,21 +84,14 @@ sanitize: $(VENV)/.installed
 
 # make simt: the CUDA kernels on the test double of a GPU, under AddressSanitizer and UndefinedBehaviorSanitizer, and once
 # more with threads under ThreadSanitizer
-SIMT := build/simt
-SIMT_PYTEST := $(BIN)/python -m pytest -p no:cacheprovider tests/cuda
-PRELOAD = $$(g++ -print-file-name=lib$(1).so) $$(g++ -print-file-name=libstdc++.so)
-simt: $(SIMT)/address,undefined/_simt.so $(SIMT)/thread/_simt.so
-	PYREC_SIMT="$(CURDIR)/$(SIMT)/address,undefined/_simt.so" LD_PRELOAD="$(call PRELOAD,asan)" \
-		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 $(SIMT_PYTEST)
-	PYREC_SIMT="$(CURDIR)/$(SIMT)/thread/_simt.so" LD_PRELOAD="$(call PRELOAD,tsan)" \
-		TSAN_OPTIONS=halt_on_error=1 setarch -R $(SIMT_PYTEST) --hypothesis-profile=few
-
-$(SIMT)/%/_simt.so: $(VENV)/.installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B $(@D) -G Ninja -DPYREC_SANITIZE=$* -DPYREC_SIMT=ON -DPYREC_CUDA=OFF \
-		-DPYREC_WERROR=ON -DCMAKE_BUILD_TYPE=Release -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" \
-		-Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)" >/dev/null
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(@D) --target _simt
-	cp $(@D)/_simt.*.so $@
+SIMT_TESTS := $(BIN)/python -m pytest -p no:cacheprovider tests/cuda
+PRELOAD = LD_PRELOAD="$$(g++ -print-file-name=lib$(1).so) $$(g++ -print-file-name=libstdc++.so)"
+SIMT = PYREC_SIMT="$$(ls -t $(CURDIR)/build/*/_simt_$(1).*.so | head -n 1)"
+simt: $(VENV)/.installed
+	for build in build/cp*; do "$(CURDIR)/$(BIN)/cmake" --build $$build --target _simt_address _simt_thread; done
+	$(call SIMT,address) $(call PRELOAD,asan) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 $(SIMT_TESTS)
+	$(call SIMT,thread) $(call PRELOAD,tsan) TSAN_OPTIONS=halt_on_error=1 setarch -R \
+		$(SIMT_TESTS) --hypothesis-profile=few
 
 # make tsan: the kernels, called from several threads at once, under ThreadSanitizer
 NATIVE := tests/native/kernels.cpp $(wildcard src/cpp/kernels/*.cpp)
