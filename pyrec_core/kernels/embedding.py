@@ -300,5 +300,5 @@ def _rows(
         call(ex, sums, *of, groups, *per_id, *options)
         return groups.unique, sums
     unique, sums = np.empty(ids.size, np.int32), np.empty((ids.size, d_out.shape[1]), d_out.dtype)
-    count = call(ex, unique, sums, *of, ids, *per_id, *options)  # of them is used
+    count = call(ex, unique, sums, *of, ids, *per_id, *options)  # the rest of both stays unused
     return unique[:count], sums[:count]

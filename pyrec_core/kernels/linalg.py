@@ -23,7 +23,7 @@ Progress = Callable[[float], None]  # told the share of the work done since the 
 def _operand(name: str, a: Array, trans_name: str, trans: bool) -> tuple[Matrix, bool]:
     """Return ``a`` as a C-contiguous array, and whether its transpose is meant."""
     trans = check_bool(trans_name, trans)
-    flags = getattr(a, "flags", None)  # NumPy's and CuPy's arrays have them
+    flags: Any = getattr(a, "flags", None)  # NumPy's and CuPy's arrays have them
     if getattr(flags, "f_contiguous", False) and not flags.c_contiguous and a.ndim == 2:
         a, trans = a.T, not trans
     return check_float_array(name, a, ndim=2), trans

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._backend import Array, backend_of, is_cuda
+from .._backend import Array, array_module, backend_of, is_cuda
 from .._validation import (
     MAX_ID,
     check_choice,
@@ -228,8 +228,11 @@ def _states(
     names = state_names(rule, momentum=options.get("momentum", 0.0), track_rows=track_rows)
     if set(states) != set(names):
         raise ValueError(f"states must hold {names} for {rule}, got {tuple(states)}")
+    arrays: dict[str, Array] = {}
     for name in names:
         array = states[name]
+        if is_cuda(array):
+            array = array_module(array).asarray(array)  # a view, if it is another library's
         shape, dtype = (weights.shape[:1], np.dtype(np.int64)) if name == "touched" else (weights.shape, weights.dtype)
         if not (isinstance(array, np.ndarray) or is_cuda(array)) or array.dtype != dtype:
             raise TypeError(f"states[{name!r}] must be a {dtype} array, got {getattr(array, 'dtype', type(array))}")
@@ -238,9 +241,10 @@ def _states(
             raise ValueError(
                 f"states[{name!r}] must be C-contiguous, writeable and of shape {shape}, got shape {array.shape}"
             )
+        arrays[name] = array
     if track_rows and rule != "adam":
         raise ValueError(f"states must hold 'touched' for adam only, got it for {rule}")
-    return [states.get(name) for name in ("s0", "s1", "velocity", "touched")]
+    return [arrays.get(name) for name in ("s0", "s1", "velocity", "touched")]
 
 
 def _numbers(rule: str, learning_rate: float, *, t: int = 1, **options: Any) -> tuple[Any, ...]:

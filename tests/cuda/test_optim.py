@@ -6,6 +6,8 @@ from devices import check_equals_cpu
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyrec_core import _backend
+from pyrec_core.kernels._groups import grouped
 from pyrec_core.kernels.optim import RULES, coalesce, dense_step_, row_step_, state_names, sum_of_squares
 
 DTYPES = ("float32", "float64")
@@ -86,3 +88,14 @@ def test_bad_arguments_are_refused_on_devices_too(devices):
                 dense_step_(on.put(w), {"s0": on.put(w.astype("f4"))}, on.put(w), **step)
             with pytest.raises(ValueError, match=r"ids must hold row ids in 0..1, got 1 unknown: 2"):
                 row_step_(on.put(w), {"s0": on.put(w)}, on.put(ids), on.put(g), **step)
+
+
+def test_groups_that_do_not_fit_are_refused(devices):
+    for device in devices:
+        with device as on:
+            rows, groups = on.put(np.ones((3, 2))), grouped(on.put(np.array([4, 1, 4], np.int32)))
+            for bad in (groups[:2], list(groups), groups._replace(starts=groups.starts[1:]), (*groups[:2], rows)):
+                with pytest.raises(TypeError, match="incompatible function arguments"):
+                    _backend.cuda().coalesce(0, on.put(np.ones((2, 2))), bad, rows)
+            with pytest.raises(ValueError, match="sums has the wrong shape"):
+                _backend.cuda().coalesce(0, on.put(np.ones((3, 2))), groups, rows)

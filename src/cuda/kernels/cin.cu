@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfProcessor<T>)
     weighted_products(T* out, const T* x, const T* y, Weights<T> w, const T* bias, Index N, int R, int P, int Q,
                       int D) {
     PYREC_SHARED(Step<T>, step);
-    constexpr int loads = kRows * kDepth / kThreads, forms = kColumns * kDepth / kThreads, apart = kDepth / forms;
+    constexpr int loads = kRows * kDepth / kThreads, forms = kColumns * kDepth / kThreads, apart = kThreads / kColumns;
     const int lane = static_cast<int>(threadIdx.x);
     const Index row_tiles = (R + kRows - 1) / kRows;
     const Index r0 = blockIdx.x % row_tiles * kRows, n0 = blockIdx.x / row_tiles * kColumns;
