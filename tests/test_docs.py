@@ -51,7 +51,8 @@ def readme_sessions():
 def readme_examples():
     """What the examples on features take for granted."""
     ids = np.random.default_rng(0).integers(0, 4, (80, 3))
-    columns = {"user": ids[:, 0], "page": ids[:, 1], "device": ids[:, 2], "age": 20.0 + ids[:, 0]}
+    tags = [["a", "b", "c"][: i + 1] for i in ids[:, 2] % 3]
+    columns = {"user": ids[:, 0], "page": ids[:, 1], "tags": tags, "age": 20.0 + ids[:, 0]}
     df = pl.DataFrame({**columns, "clicked": (ids[:, 0] + ids[:, 1]) % 2})
     return {"df": df, "new": df.head(5), "ids": ids, "y": (ids[:, 0] + ids[:, 1]) % 2}
 
