@@ -8,7 +8,7 @@ from helpers import cases
 from pyrec_core.kernels import norm as N
 
 DTYPES = ("float32", "float64")
-LARGE = [(1, 300), (1000, 1), (70, 40), (700, 33)]  # several parts of rows, more columns than a block has
+LARGE = [(1, 300), (300, 1), (70, 40), (200, 33)]  # several parts of rows, more columns than a block has
 
 
 def check_all(devices, rng, shape, dtype):
@@ -22,7 +22,8 @@ def check_all(devices, rng, shape, dtype):
     for constants in (False, True):
         check_equals_cpu(devices, N.batch_norm_backward, d_y, x, mean, var, gamma, constants=constants)
     check_equals_cpu(devices, N.layer_norm_forward, x, gamma, beta)
-    check_equals_cpu(devices, N.layer_norm_backward, d_y, x, gamma, eps=1e-3)
+    # rows of one element have no gradient: 1 / sqrt(eps) multiplies what rounding leaves of it
+    check_equals_cpu(devices, N.layer_norm_backward, d_y, x, gamma, eps=0.1)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
