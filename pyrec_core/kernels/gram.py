@@ -156,7 +156,7 @@ def _rounding(a: Array) -> float:
     return float(4 * np.sqrt(len(a)) * np.finfo(a.dtype).eps)
 
 
-def _ease_on_device(gram: Array, l2: float, overwrite: bool, report: Progress) -> Array:
+def _ease_on_device(gram: Array, l2: float, overwrite: bool, report: Progress) -> NDArray[Any]:
     gram = check_inplace("gram", gram, 2) if overwrite else check_float_array("gram", gram, 2)
     n, xp = _check_square("gram", gram), array_module(gram)
     a, own = xp.tril(gram), (xp.arange(n), xp.arange(n))
@@ -171,7 +171,7 @@ def _ease_on_device(gram: Array, l2: float, overwrite: bool, report: Progress) -
     if not (pivots**2 > _rounding(a) * a[own].astype(np.float64)).all():  # libraries may also leave NaN
         raise ValueError(_not_definite(l2, f"a pivot vanishes to the precision of {a.dtype}"))
     inverse = xp.linalg.inv(a)
-    weights = xp.subtract(0, inverse / inverse[own], out=gram if overwrite else a)
+    weights: NDArray[Any] = xp.subtract(0, inverse / inverse[own], out=gram if overwrite else a)
     weights[own] = 0
     report(1.0)
     return weights
