@@ -264,7 +264,7 @@ def check_id_range(name: str, ids: NDArray[Any], n: int, what: str) -> NDArray[n
     """Return the integer array ``ids`` as int64 after checking that all are in 0..n-1 (any shape)."""
     if ids.size and (ids.min() < 0 or ids.max() >= n):
         bad = ids[(ids < 0) | (ids >= n)]
-        first = ", ".join(str(i) for i in bad[:3])
+        first = ", ".join(map(str, bad[:3].tolist()))
         raise ValueError(f"{name} must hold {what} ids in 0..{n - 1}, got {bad.size} unknown: {first}")
     return ids.astype(np.int64, copy=False)
 

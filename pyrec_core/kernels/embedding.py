@@ -7,10 +7,19 @@ order of the batch. `pyrec_core.optim.Param.add_rows` takes them.
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .._backend import Array, check_threads, cpu
-from .._validation import MAX_ID, check_choice, check_float_array, check_id_range, check_integers, check_like
+from .._backend import Array, array_module, backend_of, is_cuda
+from .._validation import (
+    MAX_ID,
+    check_choice,
+    check_float_array,
+    check_id_range,
+    check_integers,
+    check_like,
+    contiguous,
+)
+from ._groups import grouped
 
 __all__ = [
     "MODES",
@@ -23,15 +32,15 @@ __all__ = [
 ]
 
 MODES = ("sum", "mean")
-_Rows = tuple[NDArray[np.int32], NDArray[Any]]
+_Rows = tuple[Array, Array]
 
 
-def gather(table: Array, ids: ArrayLike, values: Array | None = None, *, n_threads: int | None = None) -> NDArray[Any]:
+def gather(table: Array, ids: ArrayLike, values: Array | None = None, *, n_threads: int | None = None) -> Array:
     """Return the rows ``table[ids]``, each times its value.
 
     Parameters
     ----------
-    table : float32 or float64 array (n_rows, d)
+    table : float32 or float64 array (n_rows, d), NumPy or CuPy
     ids : integers of any shape
     values : array of the shape of ``ids`` and the dtype of ``table``, optional
         Default: all 1.
@@ -53,9 +62,9 @@ def gather(table: Array, ids: ArrayLike, values: Array | None = None, *, n_threa
     table = check_float_array("table", table, ndim=2)
     rows = _ids(ids, len(table), None)
     values = _values("values", values, rows, table.dtype)
-    out = np.empty((*rows.shape, table.shape[1]), table.dtype)
-    flat = out.reshape(rows.size, table.shape[1])
-    cpu().gather(check_threads(n_threads), flat, table, rows.reshape(-1), values)
+    xp, native, ex = backend_of(table, rows, values, n_threads=n_threads)
+    out = xp.empty((*rows.shape, table.shape[1]), table.dtype)
+    native.gather(ex, out.reshape(rows.size, table.shape[1]), table, rows.reshape(-1), values)
     return out
 
 
@@ -66,7 +75,7 @@ def gather_backward(
 
     Parameters
     ----------
-    d_out : float32 or float64 array (..., d)
+    d_out : float32 or float64 array (..., d), NumPy or CuPy
     ids : integers (...)
     values : array (...) of the dtype of ``d_out``, optional
         As in `gather`.
@@ -92,7 +101,7 @@ def gather_backward(
     d_out = check_like("d_out", d_out, (*rows.shape, d_out.shape[-1]), d_out.dtype)
     values = _values("values", values, rows, d_out.dtype)
     flat = d_out.reshape(rows.size, d_out.shape[-1])
-    return _rows("gather_backward", rows, flat.shape[1], n_threads, flat, rows.reshape(-1), values)
+    return _rows("gather_backward", n_threads, (flat,), rows.reshape(-1), (values,))
 
 
 def bag_forward(
@@ -103,12 +112,12 @@ def bag_forward(
     *,
     mode: str = "sum",
     n_threads: int | None = None,
-) -> NDArray[Any]:
+) -> Array:
     """Sum or average the rows of bags of ids, such as the values of a field of which an example may have several.
 
     Parameters
     ----------
-    table : float32 or float64 array (n_rows, d)
+    table : float32 or float64 array (n_rows, d), NumPy or CuPy
     ids : integers (n,)
         The ids of all bags, one bag after the other.
     offsets : integers (n_bags + 1,)
@@ -137,8 +146,9 @@ def bag_forward(
     begins = _offsets(offsets, len(rows))
     weights = _values("weights", weights, rows, table.dtype)
     mean = check_choice("mode", mode, MODES) == "mean"
-    out = np.empty((len(begins) - 1, table.shape[1]), table.dtype)
-    cpu().bag_forward(check_threads(n_threads), out, table, rows, begins, weights, mean)
+    xp, native, ex = backend_of(table, rows, begins, weights, n_threads=n_threads)
+    out = xp.empty((len(begins) - 1, table.shape[1]), table.dtype)
+    native.bag_forward(ex, out, table, rows, begins, weights, mean)
     return out
 
 
@@ -155,7 +165,7 @@ def bag_backward(
 
     Parameters
     ----------
-    d_out : float32 or float64 array (n_bags, d)
+    d_out : float32 or float64 array (n_bags, d), NumPy or CuPy
     ids, offsets, weights, mode
         As in `bag_forward`.
     n_threads : int, optional
@@ -173,12 +183,12 @@ def bag_backward(
     d_out = check_like("d_out", d_out, (len(begins) - 1, d_out.shape[1]), d_out.dtype)
     weights = _values("weights", weights, rows, d_out.dtype)
     mean = check_choice("mode", mode, MODES) == "mean"
-    return _rows("bag_backward", rows, d_out.shape[1], n_threads, d_out, rows, begins, weights, mean)
+    return _rows("bag_backward", n_threads, (d_out,), rows, (begins, weights), mean)
 
 
 def pooled_pairs_forward(
     table: Array, ids: ArrayLike, values: Array | None = None, *, n_threads: int | None = None
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array]:
     """Sum of the element-wise products of all pairs of fields, straight from the table (He & Chua 2017, eq. 3).
 
     It is `bi_interaction_forward` of what `gather` gives, which is never made: it would be m times as large as the
@@ -186,7 +196,7 @@ def pooled_pairs_forward(
 
     Parameters
     ----------
-    table : float32 or float64 array (n_rows, d)
+    table : float32 or float64 array (n_rows, d), NumPy or CuPy
     ids : integers (B, m)
         Rows of the fields of each example.
     values : array (B, m) of the dtype of ``table``, optional
@@ -211,8 +221,9 @@ def pooled_pairs_forward(
     table = check_float_array("table", table, ndim=2)
     rows = _ids(ids, len(table), 2)
     values = _values("values", values, rows, table.dtype)
-    out, totals = np.empty((2, len(rows), table.shape[1]), table.dtype)
-    cpu().pooled_pairs_forward(check_threads(n_threads), out, totals, table, rows, values)
+    xp, native, ex = backend_of(table, rows, values, n_threads=n_threads)
+    out, totals = xp.empty((2, len(rows), table.shape[1]), table.dtype)
+    native.pooled_pairs_forward(ex, out, totals, table, rows, values)
     return out, totals
 
 
@@ -248,31 +259,46 @@ def pooled_pairs_backward(
     values = _values("values", values, rows, table.dtype)
     shape = len(rows), table.shape[1]
     d_out, totals = (check_like(name, a, shape, table.dtype) for name, a in (("d_out", d_out), ("totals", totals)))
-    return _rows("pooled_pairs_backward", rows, table.shape[1], n_threads, d_out, totals, table, rows, values)
+    return _rows("pooled_pairs_backward", n_threads, (d_out, totals, table), rows, (values,))
 
 
-def _ids(ids: ArrayLike, n_rows: int, ndim: int | None) -> NDArray[np.int32]:
+def _ids(ids: ArrayLike, n_rows: int, ndim: int | None) -> Array:
     """Return ids in 0..n_rows - 1 as the kernels read them."""
     given = check_integers("ids", ids)
     if ndim is not None and given.ndim != ndim:
         raise ValueError(f"ids must be {ndim}-D, got shape {given.shape}")
     check_id_range("ids", given, n_rows, "row")
-    return np.ascontiguousarray(given, np.int32)
+    return contiguous(given, np.int32)
 
 
-def _values(name: str, values: Array | None, ids: NDArray[np.int32], dtype: Any) -> NDArray[Any] | None:
+def _values(name: str, values: Array | None, ids: Array, dtype: Any) -> Array | None:
     return None if values is None else check_like(name, values, ids.shape, dtype).reshape(-1)
 
 
-def _offsets(offsets: ArrayLike, n: int) -> NDArray[np.int64]:
-    given = np.ascontiguousarray(check_integers("offsets", offsets), np.int64)
-    if given.ndim != 1 or not len(given) or given[0] != 0 or given[-1] != n or (np.diff(given) < 0).any():
+def _offsets(offsets: ArrayLike, n: int) -> Array:
+    given = contiguous(check_integers("offsets", offsets), np.int64)
+    xp = array_module(given)
+    if given.ndim != 1 or not len(given) or given[0] != 0 or given[-1] != n or (xp.diff(given) < 0).any():
         raise ValueError(f"offsets must be 1-D and rise from 0 to {n}, the number of ids, got {given.tolist()[:9]}")
     return given
 
 
-def _rows(kernel: str, ids: NDArray[np.int32], d: int, n_threads: int | None, d_out: Any, *inputs: Any) -> _Rows:
-    """Call a kernel that gives gradients of rows: at most as many as there are ids."""
-    unique, sums = np.empty(ids.size, np.int32), np.empty((ids.size, d), d_out.dtype)
-    count = getattr(cpu(), kernel)(check_threads(n_threads), unique, sums, d_out, *inputs)
+def _rows(
+    kernel: str,
+    n_threads: int | None,
+    of: tuple[Array, ...],
+    ids: Array,
+    per_id: tuple[Array | None, ...],
+    *options: bool,
+) -> _Rows:
+    """Call a kernel that gives the gradients of rows, whose first input is the gradient of its output."""
+    xp, native, ex = backend_of(*of, ids, *per_id, n_threads=n_threads)
+    d_out, call = of[0], getattr(native, kernel)
+    if is_cuda(d_out):
+        groups = grouped(ids.reshape(-1))
+        sums = xp.empty((len(groups.unique), d_out.shape[1]), d_out.dtype)
+        call(ex, sums, *of, groups, *per_id, *options)
+        return groups.unique, sums
+    unique, sums = np.empty(ids.size, np.int32), np.empty((ids.size, d_out.shape[1]), d_out.dtype)
+    count = call(ex, unique, sums, *of, ids, *per_id, *options)  # the rest of both stays unused
     return unique[:count], sums[:count]

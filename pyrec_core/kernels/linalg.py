@@ -2,7 +2,7 @@
 
 Products run in register tiles from packed panels that all threads share; the sizes follow from the shapes alone.
 SciPy's LAPACK, single-threaded, factors small diagonal blocks. Matrices are row-major; a Fortran-ordered operand of
-`gemm` or `syrk` is used as it is.
+`gemm` or `syrk` is used as it is. On a GPU there are `gemm`, by cuBLAS, and `column_sums`.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import Array, check_threads, cpu, linear_algebra
+from .._backend import Array, backend_of, check_threads, cpu, is_cuda, linear_algebra
 from .._validation import check_bool, check_float, check_float_array, check_inplace, check_like
 
 __all__ = ["cholesky_", "column_sums", "gemm", "inverse_from_cholesky_", "syrk"]
@@ -23,23 +23,30 @@ Progress = Callable[[float], None]  # told the share of the work done since the 
 def _operand(name: str, a: Array, trans_name: str, trans: bool) -> tuple[Matrix, bool]:
     """Return ``a`` as a C-contiguous array, and whether its transpose is meant."""
     trans = check_bool(trans_name, trans)
-    if isinstance(a, np.ndarray) and a.ndim == 2 and a.flags.f_contiguous and not a.flags.c_contiguous:
+    flags: Any = getattr(a, "flags", None)  # NumPy's and CuPy's arrays have them
+    if getattr(flags, "f_contiguous", False) and not flags.c_contiguous and a.ndim == 2:
         a, trans = a.T, not trans
     return check_float_array(name, a, ndim=2), trans
 
 
-def _output(out: Matrix | None, shape: tuple[int, int], dtype: np.dtype[Any], beta: float) -> Matrix:
+def _output(out: Array | None, shape: tuple[int, int], dtype: np.dtype[Any], beta: float, xp: Any) -> Array:
     if out is None:
         if beta != 0.0:
             raise ValueError(f"out must be given when beta is not 0, got beta={beta}")
-        return np.empty(shape, dtype)
-    check_inplace("out", out, ndim=2)
+        return xp.empty(shape, dtype)
+    out = check_inplace("out", out, ndim=2)
     if out.shape != shape or out.dtype != dtype:
         raise ValueError(f"out must be {dtype} of shape {shape}, got {out.dtype} of shape {out.shape}")
     return out
 
 
+def _check_host(name: str, a: Array) -> None:
+    if is_cuda(a):
+        raise TypeError(f"{name} must be a NumPy array, as this runs on the CPU only, got one on a GPU")
+
+
 def _check_square(name: str, a: Matrix) -> int:
+    _check_host(name, a)
     check_inplace(name, a, ndim=2)
     if a.shape[0] != a.shape[1]:
         raise ValueError(f"{name} must be square, got shape {a.shape}")
@@ -55,14 +62,14 @@ def gemm(
     alpha: float = 1.0,
     beta: float = 0.0,
     bias: Array | None = None,
-    out: Matrix | None = None,
+    out: Array | None = None,
     n_threads: int | None = None,
-) -> Matrix:
+) -> Array:
     """Matrix product ``alpha * op(a) @ op(b) + beta * out + bias``.
 
     Parameters
     ----------
-    a : float32 or float64 array (M, K), or (K, M) with ``trans_a``
+    a : float32 or float64 array (M, K), or (K, M) with ``trans_a``, NumPy or CuPy
     b : array of the dtype of ``a`` (K, N), or (N, K) with ``trans_b``
     trans_a, trans_b : bool
         Use the transpose.
@@ -94,13 +101,28 @@ def gemm(
         raise ValueError(f"b must have {k} rows to match the columns of a, got {k_b} (after transposition)")
     alpha, beta = check_float("alpha", alpha), check_float("beta", beta)
     bias = None if bias is None else check_like("bias", bias, (n,), a.dtype)
-    out = _output(out, (m, n), a.dtype, beta)
-    if np.may_share_memory(out, a) or np.may_share_memory(out, b):
+    xp, native, ex = backend_of(a, b, bias, out, n_threads=n_threads)
+    out = _output(out, (m, n), a.dtype, beta, xp)
+    if xp.may_share_memory(out, a) or xp.may_share_memory(out, b):
         raise ValueError("out must not overlap a or b, got overlapping memory")
-    if bias is not None and np.may_share_memory(out, bias):
+    if bias is not None and xp.may_share_memory(out, bias):
         raise ValueError("out must not overlap bias, got overlapping memory")
-    cpu().gemm(check_threads(n_threads), out, a, b, trans_a, trans_b, alpha, beta, bias)
+    if is_cuda(a):
+        _device_gemm(xp, a.T if trans_a else a, b.T if trans_b else b, alpha, beta, bias, out)
+    else:
+        native.gemm(ex, out, a, b, trans_a, trans_b, alpha, beta, bias)
     return out
+
+
+def _device_gemm(xp: Any, a: Array, b: Array, alpha: float, beta: float, bias: Array | None, out: Array) -> None:
+    product = xp.matmul(a, b, out=out if beta == 0.0 else None)
+    if alpha != 1.0:
+        product *= alpha
+    if beta != 0.0:
+        out *= beta
+        out += product
+    if bias is not None:
+        out += bias
 
 
 def syrk(
@@ -128,22 +150,23 @@ def syrk(
     array (N, N)
         Full and exactly symmetric.
     """
+    _check_host("a", a)
     a, trans = _operand("a", a, "trans", trans)
     n = a.shape[1] if trans else a.shape[0]
     alpha, beta = check_float("alpha", alpha), check_float("beta", beta)
-    out = _output(out, (n, n), a.dtype, beta)
+    out = _output(out, (n, n), a.dtype, beta, np)
     if np.may_share_memory(out, a):
         raise ValueError("out must not overlap a, got overlapping memory")
     cpu().syrk(check_threads(n_threads), out, a, trans, alpha, beta)
     return out
 
 
-def column_sums(a: Array, *, n_threads: int | None = None) -> Matrix:
+def column_sums(a: Array, *, n_threads: int | None = None) -> Array:
     """Sums of the columns of ``a``, taken in float64 in an order that depends on the shape alone.
 
     Parameters
     ----------
-    a : float32 or float64 array (n, d)
+    a : float32 or float64 array (n, d), NumPy or CuPy
     n_threads : int, optional
 
     Returns
@@ -151,8 +174,9 @@ def column_sums(a: Array, *, n_threads: int | None = None) -> Matrix:
     array (d,) of the dtype of ``a``
     """
     a = check_float_array("a", a, ndim=2)
-    sums = np.empty(a.shape[1], a.dtype)
-    cpu().column_sums(check_threads(n_threads), sums, a)
+    xp, native, ex = backend_of(a, n_threads=n_threads)
+    sums = xp.empty(a.shape[1], a.dtype)
+    native.column_sums(ex, sums, a)
     return sums
 
 

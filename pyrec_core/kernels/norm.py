@@ -3,23 +3,18 @@
 Sums are made in float64, whatever the dtype, and in one order.
 """
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from .._backend import Array, check_threads, cpu
+from .._backend import Array, array_module, backend_of
 from .._validation import check_bool, check_float, check_float_array, check_like
 
 __all__ = ["batch_norm_backward", "batch_norm_forward", "column_moments", "layer_norm_backward", "layer_norm_forward"]
 
 
-def column_moments(x: Array, *, n_threads: int | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
+def column_moments(x: Array, *, n_threads: int | None = None) -> tuple[Array, Array]:
     """Return mean and variance of each column.
 
     Parameters
     ----------
-    x : float32 or float64 array (B, n)
+    x : float32 or float64 array (B, n), NumPy or CuPy
         With at least one row.
     n_threads : int, optional
 
@@ -37,19 +32,20 @@ def column_moments(x: Array, *, n_threads: int | None = None) -> tuple[NDArray[A
     x = check_float_array("x", x, ndim=2)
     if not len(x):
         raise ValueError(f"x must have at least one row, got shape {x.shape}")
-    mean, var = np.empty((2, x.shape[1]), x.dtype)
-    cpu().column_moments(check_threads(n_threads), mean, var, x)
+    xp, native, ex = backend_of(x, n_threads=n_threads)
+    mean, var = xp.empty((2, x.shape[1]), x.dtype)
+    native.column_moments(ex, mean, var, x)
     return mean, var
 
 
 def batch_norm_forward(
     x: Array, mean: Array, var: Array, gamma: Array, beta: Array, *, eps: float = 1e-5, n_threads: int | None = None
-) -> NDArray[Any]:
+) -> Array:
     """Normalise columns with a mean and a variance, then scale and shift them (Ioffe & Szegedy 2015, arXiv:1502.03167).
 
     Parameters
     ----------
-    x : float32 or float64 array (B, n)
+    x : float32 or float64 array (B, n), NumPy or CuPy
     mean, var : array (n,) of the same dtype
         Of the batch, as from `column_moments`, or others.
     gamma, beta : array (n,) of the same dtype
@@ -72,8 +68,9 @@ def batch_norm_forward(
     """
     x = check_float_array("x", x, ndim=2)
     columns = _columns(x, mean=mean, var=var, gamma=gamma, beta=beta)
-    y: NDArray[Any] = np.empty_like(x)
-    cpu().batch_norm_forward(check_threads(n_threads), y, x, *columns, _eps(eps))
+    xp, native, ex = backend_of(x, *columns, n_threads=n_threads)
+    y = xp.empty_like(x)
+    native.batch_norm_forward(ex, y, x, *columns, _eps(eps))
     return y
 
 
@@ -87,7 +84,7 @@ def batch_norm_backward(
     eps: float = 1e-5,
     constants: bool = False,
     n_threads: int | None = None,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array, Array]:
     """Gradients of `batch_norm_forward`.
 
     Parameters
@@ -107,20 +104,21 @@ def batch_norm_backward(
     x = check_float_array("x", x, ndim=2)
     d_y = check_like("d_y", d_y, x.shape, x.dtype)
     columns = _columns(x, mean=mean, var=var, gamma=gamma)
-    out = _gradients(x)
     constants = check_bool("constants", constants)
-    cpu().batch_norm_backward(check_threads(n_threads), *out, d_y, x, *columns, _eps(eps), constants)
+    _, native, ex = backend_of(d_y, x, *columns, n_threads=n_threads)
+    out = _gradients(x)
+    native.batch_norm_backward(ex, *out, d_y, x, *columns, _eps(eps), constants)
     return out
 
 
 def layer_norm_forward(
     x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5, n_threads: int | None = None
-) -> NDArray[Any]:
+) -> Array:
     """Normalise rows, then scale and shift their elements (Ba et al. 2016, arXiv:1607.06450).
 
     Parameters
     ----------
-    x : float32 or float64 array (B, n)
+    x : float32 or float64 array (B, n), NumPy or CuPy
     gamma, beta : array (n,) of the same dtype
     eps : float > 0
     n_threads : int, optional
@@ -140,14 +138,15 @@ def layer_norm_forward(
     """
     x = check_float_array("x", x, ndim=2)
     columns = _columns(x, gamma=gamma, beta=beta)
-    y: NDArray[Any] = np.empty_like(x)
-    cpu().layer_norm_forward(check_threads(n_threads), y, x, *columns, _eps(eps))
+    xp, native, ex = backend_of(x, *columns, n_threads=n_threads)
+    y = xp.empty_like(x)
+    native.layer_norm_forward(ex, y, x, *columns, _eps(eps))
     return y
 
 
 def layer_norm_backward(
     d_y: Array, x: Array, gamma: Array, *, eps: float = 1e-5, n_threads: int | None = None
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array, Array]:
     """Gradients of `layer_norm_forward`.
 
     Parameters
@@ -165,12 +164,13 @@ def layer_norm_backward(
     x = check_float_array("x", x, ndim=2)
     d_y = check_like("d_y", d_y, x.shape, x.dtype)
     columns = _columns(x, gamma=gamma)
+    _, native, ex = backend_of(d_y, x, *columns, n_threads=n_threads)
     out = _gradients(x)
-    cpu().layer_norm_backward(check_threads(n_threads), *out, d_y, x, *columns, _eps(eps))
+    native.layer_norm_backward(ex, *out, d_y, x, *columns, _eps(eps))
     return out
 
 
-def _columns(x: NDArray[Any], **arrays: Array) -> list[NDArray[Any]]:
+def _columns(x: Array, **arrays: Array) -> list[Array]:
     """Arrays of one number a column."""
     return [check_like(name, a, x.shape[1:], x.dtype) for name, a in arrays.items()]
 
@@ -179,6 +179,7 @@ def _eps(eps: float) -> float:
     return check_float("eps", eps, low=0.0, low_open=True)
 
 
-def _gradients(x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def _gradients(x: Array) -> tuple[Array, Array, Array]:
     """Where the gradients of x and of two numbers a column go."""
-    return np.empty_like(x), np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
+    xp = array_module(x)
+    return xp.empty_like(x), xp.empty(x.shape[1], x.dtype), xp.empty(x.shape[1], x.dtype)

@@ -4,10 +4,19 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .._backend import Array, check_threads, cpu
-from .._validation import check_choice, check_float, check_float_array, check_ids, check_int, check_like
+from .._backend import Array, array_module, backend_of, is_cuda
+from .._validation import (
+    MAX_ID,
+    check_choice,
+    check_float,
+    check_float_array,
+    check_ids,
+    check_inplace,
+    check_int,
+    check_like,
+)
+from ._groups import grouped
 
 __all__ = ["RULES", "coalesce", "dense_step_", "row_step_", "state_names", "sum_of_squares"]
 
@@ -20,7 +29,7 @@ _STATES = {
     "adam": ("s0", "s1"),
     "ftrl": ("s0", "s1"),
 }
-States = dict[str, NDArray[Any]]
+States = dict[str, Array]
 
 
 def state_names(rule: str, *, momentum: float = 0.0, track_rows: bool = False) -> tuple[str, ...]:
@@ -74,7 +83,7 @@ def dense_step_(
 
     Parameters
     ----------
-    weights : float32 or float64 array of any shape
+    weights : float32 or float64 array of any shape, NumPy or CuPy
         C-contiguous and writeable.
     states : dict of arrays
         Those of `state_names`, in the shape and dtype of ``weights``, zero before the first step; changed in place.
@@ -105,11 +114,12 @@ def dense_step_(
     >>> w.round(4)
     array([-0.1,  0. ,  0.1])
     """
-    weights = _in_place("weights", weights)
+    weights = check_inplace("weights", weights, None)
     arrays = _states(rule, states, weights, options, track_rows=False)
     grad = check_like("grad", grad, weights.shape, weights.dtype)
     numbers = _numbers(rule, learning_rate, **options)
-    cpu().dense_step(check_threads(n_threads), weights, *arrays[:3], grad, *numbers)
+    _, native, ex = backend_of(weights, *arrays, grad, n_threads=n_threads)
+    native.dense_step(ex, weights, *arrays[:3], grad, *numbers)
 
 
 def row_step_(
@@ -123,7 +133,7 @@ def row_step_(
 
     Parameters
     ----------
-    weights : float32 or float64 array (rows, d)
+    weights : float32 or float64 array (rows, d), NumPy or CuPy
     states : dict of arrays
         As in `dense_step_`. If it has "touched" (int64 (rows,), the number of each row's last step, 0 before the
         first; adam only), the moments of a row first decay by the steps that it missed, to what the dense step would
@@ -143,23 +153,23 @@ def row_step_(
     >>> w.T
     array([[-1.,  0., -2.,  0.]])
     """
-    weights = _in_place("weights", weights)
-    if weights.ndim != 2:
-        raise ValueError(f"weights must be 2-D (rows x d), got shape {weights.shape}")
+    weights = check_inplace("weights", weights, 2)
     arrays = _states(rule, states, weights, options, track_rows="touched" in states)
     rows = check_ids("ids", ids, weights.shape[0], "row").astype(np.int32)
     grad = check_like("grad", grad, (len(rows), weights.shape[1]), weights.dtype)
-    cpu().row_step(check_threads(n_threads), weights, *arrays, rows, grad, *_numbers(rule, learning_rate, **options))
+    numbers = _numbers(rule, learning_rate, **options)
+    _, native, ex = backend_of(weights, *arrays, rows, grad, n_threads=n_threads)
+    native.row_step(ex, weights, *arrays, grouped(rows) if is_cuda(rows) else rows, grad, *numbers)
 
 
-def coalesce(ids: Array, rows: Array, *, n_threads: int | None = None) -> tuple[NDArray[np.int32], NDArray[Any]]:
+def coalesce(ids: Array, rows: Array, *, n_threads: int | None = None) -> tuple[Array, Array]:
     """Sum the rows of equal ids.
 
     Parameters
     ----------
     ids : int array (n,)
         From 0; may repeat.
-    rows : float32 or float64 array (n, d)
+    rows : float32 or float64 array (n, d), NumPy or CuPy
     n_threads : int, optional
 
     Returns
@@ -178,11 +188,17 @@ def coalesce(ids: Array, rows: Array, *, n_threads: int | None = None) -> tuple[
            [5.]]))
     """
     rows = check_float_array("rows", rows, ndim=2)
-    given = check_ids("ids", ids, np.iinfo(np.int32).max, "row").astype(np.int32)
+    given = check_ids("ids", ids, MAX_ID, "row").astype(np.int32)
     if len(given) != len(rows):
         raise ValueError(f"ids must be as many as rows ({len(rows)}), got {len(given)}")
+    xp, native, ex = backend_of(given, rows, n_threads=n_threads)
+    if is_cuda(rows):
+        groups = grouped(given)
+        sums = xp.empty((len(groups.unique), rows.shape[1]), rows.dtype)
+        native.coalesce(ex, sums, groups, rows)
+        return groups.unique, sums
     unique, sums = np.empty_like(given), np.empty_like(rows)
-    count = cpu().coalesce(check_threads(n_threads), unique, sums, given, rows)
+    count = native.coalesce(ex, unique, sums, given, rows)
     return unique[:count], sums[:count]
 
 
@@ -196,37 +212,39 @@ def sum_of_squares(a: Array, *, n_threads: int | None = None) -> float:
     >>> sum_of_squares(np.array([[3.0, 4.0]]))
     25.0
     """
-    a = np.asarray(a)
-    return float(cpu().sum_of_squares(check_threads(n_threads), check_float_array("a", a, ndim=a.ndim)))
-
-
-def _in_place(name: str, a: Any) -> NDArray[Any]:
-    if not isinstance(a, np.ndarray) or a.dtype not in (np.float32, np.float64):
-        raise TypeError(f"{name} must be a float32 or float64 array, got {getattr(a, 'dtype', type(a).__name__)}")
-    if not (a.flags.c_contiguous and a.flags.writeable):
-        raise ValueError(f"{name} must be C-contiguous and writeable, since it is changed in place")
-    return a
+    a = check_float_array("a", a, ndim=None)
+    xp, native, ex = backend_of(a, n_threads=n_threads)
+    if not is_cuda(a):
+        return float(native.sum_of_squares(ex, a))
+    total = xp.empty(1, np.float64)
+    native.sum_of_squares(ex, total, a)
+    return float(total[0])
 
 
 def _states(
-    rule: str, states: States, weights: NDArray[Any], options: dict[str, Any], *, track_rows: bool
-) -> list[NDArray[Any] | None]:
+    rule: str, states: States, weights: Array, options: dict[str, Any], *, track_rows: bool
+) -> list[Array | None]:
     """Return s0, s1, velocity and touched: None where the rule has none."""
     names = state_names(rule, momentum=options.get("momentum", 0.0), track_rows=track_rows)
     if set(states) != set(names):
         raise ValueError(f"states must hold {names} for {rule}, got {tuple(states)}")
+    arrays: dict[str, Array] = {}
     for name in names:
         array = states[name]
+        if is_cuda(array):
+            array = array_module(array).asarray(array)  # a view, if it is another library's
         shape, dtype = (weights.shape[:1], np.dtype(np.int64)) if name == "touched" else (weights.shape, weights.dtype)
-        if not isinstance(array, np.ndarray) or array.dtype != dtype:
+        if not (isinstance(array, np.ndarray) or is_cuda(array)) or array.dtype != dtype:
             raise TypeError(f"states[{name!r}] must be a {dtype} array, got {getattr(array, 'dtype', type(array))}")
-        if array.shape != shape or not (array.flags.c_contiguous and array.flags.writeable):
+        writeable = getattr(array.flags, "writeable", True)  # which CuPy's arrays all are
+        if array.shape != shape or not (array.flags.c_contiguous and writeable):
             raise ValueError(
                 f"states[{name!r}] must be C-contiguous, writeable and of shape {shape}, got shape {array.shape}"
             )
+        arrays[name] = array
     if track_rows and rule != "adam":
         raise ValueError(f"states must hold 'touched' for adam only, got it for {rule}")
-    return [states.get(name) for name in ("s0", "s1", "velocity", "touched")]
+    return [arrays.get(name) for name in ("s0", "s1", "velocity", "touched")]
 
 
 def _numbers(rule: str, learning_rate: float, *, t: int = 1, **options: Any) -> tuple[Any, ...]:

@@ -119,7 +119,8 @@ class _Recurrent(Layer):
             if weights is None:
                 return d_a
             weights.add_grad(gemm(x, d_a, trans_a=True))
-            return gemm(d_a, weights.value, trans_b=True)
+            d_x: NDArray[Any] = gemm(d_a, weights.value, trans_b=True)
+            return d_x
 
         return h, state, backprop
 

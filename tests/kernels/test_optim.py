@@ -187,9 +187,9 @@ def test_steps_have_the_same_bits_for_any_number_of_threads():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"weights": np.zeros((3, 2), int)}, TypeError, "weights must be a float32 or float64 array, got int64"),
+        ({"weights": np.zeros((3, 2), int)}, TypeError, "weights must be float32 or float64, got int64"),
         ({"weights": np.zeros((2, 3)).T}, ValueError, "weights must be C-contiguous and writeable"),
-        ({"weights": np.zeros(3)}, ValueError, r"weights must be 2-D \(rows x d\), got shape \(3,\)"),
+        ({"weights": np.zeros(3)}, ValueError, r"weights must be 2-D, got shape \(3,\)"),
         ({"states": {}}, ValueError, r"states must hold \('s0',\) for adagrad, got \(\)"),
         ({"states": {"s0": np.zeros((3, 2), "f4")}}, TypeError, "states.'s0'. must be a float64 array, got float32"),
         ({"states": {"s0": np.zeros((2, 2))}}, ValueError, "states.'s0'. must be .* of shape .3, 2., got shape .2, 2."),

@@ -273,7 +273,7 @@ class GRU4Rec(Trained, SequenceModel):
         return state
 
     def _scores(self, states: NDArray[Any]) -> NDArray[Any]:
-        scores = gemm(states, self.weights_["items"], trans_b=True, n_threads=self.n_threads)
+        scores: NDArray[Any] = gemm(states, self.weights_["items"], trans_b=True, n_threads=self.n_threads)
         scores += self.weights_["bias"]
         return scores
 

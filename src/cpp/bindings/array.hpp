@@ -69,6 +69,15 @@ inline Stream stream_of(std::uint64_t seed, std::uint32_t purpose, std::uint32_t
 
 namespace pyrec {
 
+// What tells a kernel which rows a batch touches, with repeats: the ids; on a device these grouped.
+#ifdef PYREC_CUDA
+using Ids = Groups;
+inline Index size_of(const Ids& ids) { return ids.size; }
+#else
+using Ids = In<Id>;
+inline Index size_of(const Ids& ids) { return ids.size(); }
+#endif
+
 template <class T>
 Csr<T> csr(const char* name, const In<Index>& indptr, const In<Id>& indices, const In<T>& data, Index cols) {
     require(indptr.ndim == 1 && indptr.shape[0] >= 1, "indptr must be 1-D with at least one element");

@@ -6,6 +6,15 @@
 namespace pyrec {
 namespace {
 
+template <class T> void column_sums_of(const Exec& ex, Out<T> sums, In<T> a) {
+    const auto [n, d] = dims<2>("a", a);
+    require_shape("sums", sums, {d});
+    py::gil_scoped_release nogil;
+    PYREC_BACKEND::column_sums(ex, sums.data, a.data, n, d);
+}
+
+#ifndef PYREC_CUDA
+
 using PYREC_BACKEND::Operand;
 
 constexpr Index kMaxSide = 2147483647;  // sides and strides reach BLAS as 32-bit integers
@@ -65,27 +74,28 @@ template <class T, auto kernel> void whole_of(const Exec& ex, Out<T> a) {
     kernel(ex, a.data, n);
 }
 
-template <class T> void column_sums_of(const Exec& ex, Out<T> sums, In<T> a) {
-    const auto [n, d] = dims<2>("a", a);
-    require_shape("sums", sums, {d});
-    py::gil_scoped_release nogil;
-    PYREC_BACKEND::column_sums(ex, sums.data, a.data, n, d);
-}
+#endif
 
 }  // namespace
 
+#ifdef PYREC_CUDA
+#define DEFINE(T) m.def("column_sums", &column_sums_of<T>);
+#else
 #define DEFINE(T)                                                                             \
+    m.def("column_sums", &column_sums_of<T>);                                                 \
     m.def("gemm", &gemm_of<T>);                                                               \
     m.def("syrk", &syrk_of<T>);                                                               \
     m.def("cholesky_panel", &cholesky_panel_of<T>);                                           \
     m.def("invert_lower_panel", &panel_of<T, &PYREC_BACKEND::invert_lower_panel<T>>);         \
     m.def("inverse_product_panel", &panel_of<T, &PYREC_BACKEND::inverse_product_panel<T>>);   \
     m.def("invert_diagonal_blocks", &whole_of<T, &PYREC_BACKEND::invert_diagonal_blocks<T>>); \
-    m.def("mirror_lower", &whole_of<T, &PYREC_BACKEND::mirror_lower<T>>);                     \
-    m.def("column_sums", &column_sums_of<T>);
+    m.def("mirror_lower", &whole_of<T, &PYREC_BACKEND::mirror_lower<T>>);
+#endif
 void bind_linalg(py::module_& m) {
     PYREC_FLOATS(DEFINE)
+#ifndef PYREC_CUDA
     m.def("factor_panel", &PYREC_BACKEND::factor_panel);
+#endif
 }
 
 }  // namespace pyrec

@@ -44,22 +44,42 @@ void dense_step_of(const Exec& ex, Out<T> w, State<T> s0, State<T> s1, State<T> 
 
 template <class T>
 void row_step_of(const Exec& ex, Out<T> w, State<T> s0, State<T> s1, State<T> velocity,
-                 std::optional<Out<Index>> touched, In<Id> ids, In<T> g, int rule, double lr, double momentum,
+                 std::optional<Out<Index>> touched, const Ids& ids, In<T> g, int rule, double lr, double momentum,
                  bool nesterov, double eps, bool eps_inside, double beta1, double beta2, double l1, double l2,
                  double decay, Index t) {
     const auto [rows, d] = dims<2>("w", w);
     const Step step = step_of(rule, lr, momentum, nesterov, eps, eps_inside, beta1, beta2, l1, l2, decay, t);
     const States<T> states = states_of(w, s0, s1, velocity, step.rule);
-    require_shape("g", g, {ids.size(), d});
-    require_ids("ids", ids.data, ids.size(), rows);
+    require_shape("g", g, {size_of(ids), d});
     require(!touched || step.rule == Rule::adam, "touched is for adam");
     if (touched) require_shape("touched", *touched, {rows});
+    Index* const last = touched ? touched->data : nullptr;
+#ifdef PYREC_CUDA
     py::gil_scoped_release nogil;
-    PYREC_BACKEND::row_step(ex, w.data, states, touched ? touched->data : nullptr, ids.data, g.data, ids.size(), d,
-                            step);
+    PYREC_BACKEND::row_step(ex, w.data, states, last, ids, g.data, d, step);
+#else
+    require_ids("ids", ids.data, ids.size(), rows);
+    py::gil_scoped_release nogil;
+    PYREC_BACKEND::row_step(ex, w.data, states, last, ids.data, g.data, ids.size(), d, step);
+#endif
 }
 
-template <class T> Index coalesce_of(const Exec& ex, Out<Id> unique, Out<T> sums, In<Id> ids, In<T> g) {
+#ifdef PYREC_CUDA
+template <class T> void coalesce_of(const Exec& ex, Out<T> sums, const Ids& ids, In<T> g) {
+    const auto [n, d] = dims<2>("g", g);
+    require(ids.size == n, "ids must be as many as rows of g");
+    require_shape("sums", sums, {ids.count, d});
+    py::gil_scoped_release nogil;
+    PYREC_BACKEND::coalesce(ex, sums.data, ids, g.data, d);
+}
+
+template <class T> void sum_of_squares_of(const Exec& ex, Out<double> total, In<T> g) {
+    require_shape("total", total, {1});
+    py::gil_scoped_release nogil;
+    PYREC_BACKEND::sum_of_squares(ex, total.data, g.data, g.size());
+}
+#else
+template <class T> Index coalesce_of(const Exec& ex, Out<Id> unique, Out<T> sums, const Ids& ids, In<T> g) {
     const auto [n, d] = dims<2>("g", g);
     require_shape("ids", ids, {n});
     require_shape("unique", unique, {n});
@@ -73,6 +93,7 @@ template <class T> double sum_of_squares_of(const Exec& ex, In<T> g) {
     py::gil_scoped_release nogil;
     return PYREC_BACKEND::sum_of_squares(ex, g.data, g.size());
 }
+#endif
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "array.hpp"
+#include "groups.cuh"
 
 namespace pyrec {
 
@@ -44,6 +45,24 @@ template <class T, class A, bool writeable> struct device_array_caster {
 };
 template <class T> struct type_caster<pyrec::In<T>> : device_array_caster<T, pyrec::In<T>, false> {};
 template <class T> struct type_caster<pyrec::Out<T>> : device_array_caster<T, pyrec::Out<T>, true> {};
+
+// The tuple that pyrec_core/kernels/_groups.py makes.
+template <> struct type_caster<pyrec::Groups> {
+    PYBIND11_TYPE_CASTER(pyrec::Groups, const_name("tuple"));
+    bool load(handle src, bool) {
+        if (!PyTuple_Check(src.ptr()) || PyTuple_GET_SIZE(src.ptr()) != 3) return false;
+        const tuple parts = reinterpret_borrow<tuple>(src);
+        make_caster<pyrec::In<pyrec::Id>> unique;
+        make_caster<pyrec::In<pyrec::Index>> starts, order;
+        if (!unique.load(parts[0], false) || !starts.load(parts[1], false) || !order.load(parts[2], false))
+            return false;
+        const pyrec::In<pyrec::Id>& ids = unique;
+        const pyrec::In<pyrec::Index>&begins = starts, &positions = order;
+        if (begins.size() != ids.size() + 1) return false;
+        value = {ids.data, begins.data, positions.data, ids.size(), positions.size()};
+        return true;
+    }
+};
 
 template <> struct type_caster<pyrec::Exec> {
     PYBIND11_TYPE_CASTER(pyrec::Exec, const_name("int"));

@@ -5,6 +5,8 @@
 
 namespace pyrec::PYREC_BACKEND {
 
+#ifndef PYREC_CUDA  // where cuBLAS makes products
+
 // A matrix as it lies in memory: rows start `stride` elements apart; op says whether its transpose is meant.
 template <class T> struct Operand {
     const T* data;
@@ -36,6 +38,8 @@ template <class T> void inverse_product_panel(const Exec& ex, T* a, Index n, Ind
 
 // Copies the lower triangle of a (n,n) to the upper.
 template <class T> void mirror_lower(const Exec& ex, T* a, Index n);
+
+#endif
 
 // sums (d) of the columns of a (n,d), in float64.
 template <class T> void column_sums(const Exec& ex, T* sums, const T* a, Index n, Index d);

@@ -1,6 +1,9 @@
 // Optimizer steps on dense parameters and on the rows of an embedding that a batch touched. d columns.
 #pragma once
 #include "common.hpp"
+#ifdef PYREC_CUDA
+#include "groups.cuh"
+#endif
 
 namespace pyrec {
 
@@ -39,16 +42,24 @@ void dense_step(const Exec& ex, T* w, const States<T>& states, const T* g, Index
 // w, states (rows, d); g (n, d) belongs to the rows ids (n), which may repeat: their gradients are summed in the order
 // of the batch, then each row makes one step. `touched` (rows), where given, holds the number of each row's last step:
 // Adam's moments first decay by the steps that the row missed.
+//
+// coalesce: distinct ids, ascending, with the sums of their rows. ids (n), g (n, d); unique (n) and sums (n, d) are
+// filled up to the count that is returned.
+//
+// sum_of_squares of g (n), in float64 and a fixed order.
+#ifdef PYREC_CUDA  // the ids come grouped, sums is (groups.count, d), and the total stays on the device
+template <class T>
+void row_step(const Exec& ex, T* w, const States<T>& states, Index* touched, const Groups& groups, const T* g, Index d,
+              const Step& step);
+template <class T> void coalesce(const Exec& ex, T* sums, const Groups& groups, const T* g, Index d);
+template <class T> void sum_of_squares(const Exec& ex, double* total, const T* g, Index n);
+#else
 template <class T>
 void row_step(const Exec& ex, T* w, const States<T>& states, Index* touched, const Id* ids, const T* g, Index n,
               Index d, const Step& step);
-
-// Distinct ids, ascending, with the sums of their rows. ids (n), g (n, d); unique (n) and sums (n, d) are filled up to
-// the count that is returned.
 template <class T> Index coalesce(const Exec& ex, Id* unique, T* sums, const Id* ids, const T* g, Index n, Index d);
-
-// Sum of squares of g (n), in float64 and a fixed order.
 template <class T> double sum_of_squares(const Exec& ex, const T* g, Index n);
+#endif
 
 }  // namespace PYREC_BACKEND
 }  // namespace pyrec

@@ -115,6 +115,7 @@ void launch(void (*kernel)(P...), Index grid, int block, std::size_t shared_byte
 #define __global__
 #define __device__
 #define __host__
+#define __launch_bounds__(...)
 #define threadIdx (::pyrec::simt::lane->index)
 #define blockIdx (::pyrec::simt::lane->block->index)
 #define blockDim (::pyrec::simt::lane->block->size)
