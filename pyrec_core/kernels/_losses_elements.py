@@ -5,26 +5,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import Array, check_threads, cpu
+from .._backend import Array, backend_of
 from .._validation import check_float, check_float_array, check_int, check_interactions, check_like
 from ._arguments import result_of
-from ._losses_sampled import LossAndGradient
+from ._losses_sampled import LossAndGradient, total
 
 PairGradients = tuple[float, NDArray[Any], NDArray[Any]]
 
 
-def _weight(weight: Array | None, like: NDArray[Any]) -> NDArray[Any] | None:
+def _divisor(divisor: float | None, default: float) -> float:
+    return default if divisor is None else check_float("divisor", divisor, low=0.0, low_open=True)
+
+
+def _weighted(weight: Array | None, divisor: float | None, like: Array) -> tuple[Array | None, float]:
+    """The weights of the elements, and what the loss is divided by: without a ``divisor`` their sum."""
     if weight is None:
-        return None
+        return None, _divisor(divisor, like.size)
     weight = check_like("weight", weight, like.shape, like.dtype)
     if weight.size and not weight.min() >= 0.0:  # NaN is not either
         raise ValueError(f"weight must be >= 0 everywhere, got {weight.min()}")
-    flat: NDArray[Any] = weight.reshape(-1)
-    return flat
+    return weight.reshape(-1), float(weight.sum()) if divisor is None else _divisor(divisor, 0.0)
 
 
-def _divisor(divisor: float | None, default: float) -> float:
-    return default if divisor is None else check_float("divisor", divisor, low=0.0, low_open=True)
+def _parts(xp: Any, native: Any, n: int) -> Array:
+    """Room for the parts of the loss of n elements."""
+    return xp.empty(-(-n // native.loss_part), np.float64)
 
 
 def _of_elements(
@@ -35,11 +40,11 @@ def _of_elements(
     targets = check_like("targets", targets, y.shape, y.dtype)
     if loss == "logistic" and targets.size and not (targets.min() >= 0.0 and targets.max() <= 1.0):
         raise ValueError(f"targets must be in [0, 1], got {targets.min()} to {targets.max()}")
-    value = cpu().pointwise_loss(
-        check_threads(n_threads), d_y.reshape(-1), y.reshape(-1), targets.reshape(-1), _weight(weight, y), loss, delta,
-        _divisor(divisor, 0.0),
-    )  # fmt: skip
-    return value, d_y
+    weight, divisor = _weighted(weight, divisor, y)
+    xp, native, ex = backend_of(y, targets, weight, n_threads=n_threads)
+    losses = _parts(xp, native, y.size)
+    native.pointwise_loss(ex, losses, d_y.reshape(-1), y.reshape(-1), targets.reshape(-1), weight, loss, delta, divisor)
+    return total(losses), d_y
 
 
 def _of_pairs(
@@ -48,12 +53,14 @@ def _of_pairs(
 ) -> PairGradients:  # fmt: skip
     pos = check_float_array("pos", pos, ndim=None)
     neg = check_like("neg", neg, pos.shape, pos.dtype)
-    d_pos, d_neg = np.empty_like(pos), np.empty_like(neg)
-    value = cpu().pairwise_loss(
-        check_threads(n_threads), d_pos.reshape(-1), d_neg.reshape(-1), pos.reshape(-1), neg.reshape(-1),
-        _weight(weight, pos), loss, margin, _divisor(divisor, 0.0),
+    weight, divisor = _weighted(weight, divisor, pos)
+    xp, native, ex = backend_of(pos, neg, weight, n_threads=n_threads)
+    losses, d_pos, d_neg = _parts(xp, native, pos.size), xp.empty_like(pos), xp.empty_like(neg)
+    native.pairwise_loss(
+        ex, losses, d_pos.reshape(-1), d_neg.reshape(-1), pos.reshape(-1), neg.reshape(-1), weight, loss, margin,
+        divisor,
     )  # fmt: skip
-    return value, d_pos, d_neg
+    return total(losses), d_pos, d_neg
 
 
 def squared_error(
@@ -69,14 +76,14 @@ def squared_error(
 
     Parameters
     ----------
-    predictions : float32 or float64 array of any shape
+    predictions : float32 or float64 array of any shape, NumPy or CuPy
     targets : array of the same shape and dtype
     weight : array of the same shape and dtype, optional
         >= 0; 0 leaves an element out.
     divisor : float, optional
         Default: the sum of the weights, which makes a mean. Where that is 0, loss and gradient are 0.
     overwrite : bool
-        Write the gradient over ``predictions``, which must be a C-contiguous, writeable NumPy array.
+        Write the gradient over ``predictions``, which must be a C-contiguous, writeable array.
     n_threads : int, optional
 
     Returns
@@ -222,8 +229,9 @@ def warp_weights(
     if len(neg) != len(pos) or neg.shape[1] < 1:
         raise ValueError(f"neg must have shape ({len(pos)}, U) with U >= 1, got {neg.shape}")
     n_items, margin = check_int("n_items", n_items, low=1, high=2**62), check_float("margin", margin, low=0.0)
-    weight: NDArray[Any] = np.empty_like(pos)
-    cpu().warp_weights(check_threads(n_threads), weight, pos, neg, n_items, margin)
+    xp, native, ex = backend_of(pos, neg, n_threads=n_threads)
+    weight: NDArray[Any] = xp.empty_like(pos)
+    native.warp_weights(ex, weight, pos, neg, n_items, margin)
     return weight
 
 
@@ -243,11 +251,11 @@ def multinomial(
     ----------
     logits : float32 or float64 array (B, I)
     targets : sparse matrix or 2-D array (B, I)
-        Counts or ratings, >= 0; converted to the dtype of ``logits``.
+        Counts or ratings, >= 0; converted to the dtype of ``logits``, and copied to its device.
     divisor : float, optional
         Default B.
     overwrite : bool
-        Write the gradient over ``logits``, which must be a C-contiguous, writeable NumPy array.
+        Write the gradient over ``logits``, which must be a C-contiguous, writeable array.
     n_threads : int, optional
 
     Returns
@@ -260,10 +268,11 @@ def multinomial(
     x = check_interactions(
         "targets", targets, n_users=n_rows, n_items=n_items, allow_negative=False, dtype=logits.dtype
     )
-    value = cpu().multinomial(
-        check_threads(n_threads), d_logits, logits, x.indptr, x.indices, x.data, _divisor(divisor, max(n_rows, 1))
-    )
-    return value, d_logits
+    divisor = _divisor(divisor, max(n_rows, 1))
+    xp, native, ex = backend_of(logits, n_threads=n_threads)
+    losses, entries = xp.empty(n_rows, np.float64), map(xp.asarray, (x.indptr, x.indices, x.data))
+    native.multinomial(ex, losses, d_logits, logits, *entries, divisor)
+    return total(losses), d_logits
 
 
 def softmax_kl(
@@ -293,10 +302,11 @@ def softmax_kl(
     targets = check_like("targets", targets, logits.shape, logits.dtype)
     if targets.size and not targets.min() >= 0.0:
         raise ValueError(f"targets must be >= 0 everywhere, got {targets.min()}")
-    value = cpu().softmax_kl(
-        check_threads(n_threads), d_logits, logits, targets, _divisor(divisor, max(len(logits), 1))
-    )
-    return value, d_logits
+    divisor = _divisor(divisor, max(len(logits), 1))
+    xp, native, ex = backend_of(logits, targets, n_threads=n_threads)
+    losses = xp.empty(len(logits), np.float64)
+    native.softmax_kl(ex, losses, d_logits, logits, targets, divisor)
+    return total(losses), d_logits
 
 
 def gaussian_kl(
@@ -322,12 +332,13 @@ def gaussian_kl(
     """
     mu = check_float_array("mu", mu, ndim=2)
     log_var = check_like("log_var", log_var, mu.shape, mu.dtype)
-    d_mu, d_log_var = np.empty_like(mu), np.empty_like(log_var)
-    value = cpu().gaussian_kl(
-        check_threads(n_threads), d_mu.reshape(-1), d_log_var.reshape(-1), mu.reshape(-1), log_var.reshape(-1),
-        _divisor(divisor, max(len(mu), 1)),
-    )  # fmt: skip
-    return value, d_mu, d_log_var
+    divisor = _divisor(divisor, max(len(mu), 1))
+    xp, native, ex = backend_of(mu, log_var, n_threads=n_threads)
+    losses, d_mu, d_log_var = _parts(xp, native, mu.size), xp.empty_like(mu), xp.empty_like(log_var)
+    native.gaussian_kl(
+        ex, losses, d_mu.reshape(-1), d_log_var.reshape(-1), mu.reshape(-1), log_var.reshape(-1), divisor
+    )
+    return total(losses), d_mu, d_log_var
 
 
 def cosine_softmax(
@@ -366,9 +377,8 @@ def cosine_softmax(
     if (rows, width) != (n_rows, d) or n_candidates < 1:
         raise ValueError(f"candidates must have shape ({n_rows}, C, {d}) with C >= 1, got {candidates.shape}")
     gamma = check_float("gamma", gamma, low=0.0, low_open=True)
-    d_queries, d_candidates = np.empty_like(queries), np.empty_like(candidates)
-    value = cpu().cosine_softmax(
-        check_threads(n_threads), d_queries, d_candidates, queries, candidates, gamma,
-        _divisor(divisor, max(n_rows, 1)),
-    )  # fmt: skip
-    return value, d_queries, d_candidates
+    divisor = _divisor(divisor, max(n_rows, 1))
+    xp, native, ex = backend_of(queries, candidates, n_threads=n_threads)
+    losses, d_queries, d_candidates = xp.empty(n_rows, np.float64), xp.empty_like(queries), xp.empty_like(candidates)
+    native.cosine_softmax(ex, losses, d_queries, d_candidates, queries, candidates, gamma, divisor)
+    return total(losses), d_queries, d_candidates

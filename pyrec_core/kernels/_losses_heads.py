@@ -5,9 +5,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import Array, check_threads, cpu
-from .._validation import check_bool, check_choice, check_float, check_float_array, check_ids, check_int, check_like
-from ._losses_sampled import LOSSES, options
+from .._backend import Array, backend_of
+from .._validation import (
+    check_bool,
+    check_choice,
+    check_float,
+    check_float_array,
+    check_ids,
+    check_int,
+    check_like,
+    contiguous,
+)
+from ._losses_sampled import LOSSES, Options, options, total
+
+_SCORE_BYTES = 2**28  # of scores that full_softmax holds on a device
 
 _DEFAULTS = {"log_q": None, "label_smoothing": 0.0, "reduction": "mean", "reg": 0.0, "reg_form": "weighted", "elu": 0.0}
 _PARAMETERS = {
@@ -31,8 +42,8 @@ def _layer(hidden: Array, weight: Array, bias: Array | None) -> tuple[NDArray[An
     return hidden, weight, bias
 
 
-def _ids(name: str, ids: Array, n_items: int) -> NDArray[np.int32]:
-    return np.ascontiguousarray(check_ids(name, ids, n_items, "item"), np.int32)
+def _ids(name: str, ids: Array, n_items: int) -> Array:
+    return contiguous(check_ids(name, ids, n_items, "item"), np.int32)
 
 
 def _refuse_unused(loss: str, given: dict[str, Any]) -> None:
@@ -53,11 +64,12 @@ def full_softmax(
 ) -> tuple[float, NDArray[Any], NDArray[Any], NDArray[Any] | None]:
     """Cross-entropy over all items, ``-sum_b log softmax(hidden @ weight.T + bias)[b, target[b]] / divisor``.
 
-    The scores are made, and turned into gradients, in blocks of at most 64 MB (or a few rows), whatever B and I are.
+    The scores are made, and turned into gradients, in blocks of at most 64 MB (on a device 256 MB; or a few
+    rows), whatever B and I are.
 
     Parameters
     ----------
-    hidden : float32 or float64 array (B, d)
+    hidden : float32 or float64 array (B, d), NumPy or CuPy
     weight : array (I, d) of the same dtype
     bias : array (I,), or None for none
     target : int array (B,)
@@ -87,13 +99,32 @@ def full_softmax(
         raise ValueError(f"target must have {len(hidden)} ids, one for each row of hidden, got {len(target)}")
     if divisor is not None:
         divisor = check_float("divisor", divisor, low=0.0, low_open=True)
-    d_hidden, d_weight = np.empty_like(hidden), np.empty_like(weight)
-    d_bias = None if bias is None else np.empty_like(bias)
-    loss = cpu().full_softmax(
-        check_threads(n_threads), d_hidden, d_weight, d_bias, hidden, weight, bias, target,
-        divisor or max(len(hidden), 1),
-    )  # fmt: skip
-    return loss, d_hidden, d_weight, d_bias
+    xp, native, ex = backend_of(hidden, weight, bias, target, n_threads=n_threads)
+    losses, d_hidden, d_weight = xp.empty(len(hidden), np.float64), xp.empty_like(hidden), xp.empty_like(weight)
+    d_bias = None if bias is None else xp.empty_like(bias)
+    full = native.full_softmax if xp is np else _full_softmax
+    full(ex, losses, d_hidden, d_weight, d_bias, hidden, weight, bias, target, divisor or max(len(hidden), 1))
+    return total(losses), d_hidden, d_weight, d_bias
+
+
+def _full_softmax(
+    ex: int, losses: Array, d_hidden: Array, d_weight: Array, d_bias: Array | None, hidden: Array, weight: Array,
+    bias: Array | None, target: Array, divisor: float,
+) -> None:  # fmt: skip
+    """What the CPU's kernel does, on a device: blocks of scores by its dense products."""
+    xp, native, _ = backend_of(hidden)
+    n_rows = max(1, _SCORE_BYTES // max(1, len(weight) * weight.itemsize))
+    d_weight[...] = 0
+    if d_bias is not None:
+        d_bias[...] = 0
+    for first in range(0, len(hidden), n_rows):
+        block = slice(first, first + n_rows)
+        g = xp.matmul(hidden[block], weight.T)
+        native.target_softmax(ex, losses[block], g, bias, target[block], divisor)
+        xp.matmul(g, weight, out=d_hidden[block])
+        d_weight += xp.matmul(g.T, hidden[block])
+        if d_bias is not None:
+            d_bias += g.sum(axis=0)
 
 
 def sampled_softmax(
@@ -120,7 +151,7 @@ def sampled_softmax(
 
     Parameters
     ----------
-    hidden : float32 or float64 array (B, d)
+    hidden : float32 or float64 array (B, d), NumPy or CuPy
         The first ``n_rows`` of its rows are scored.
     weight : array (I, d) of the same dtype
     bias : array (I,), or None for none
@@ -153,11 +184,28 @@ def sampled_softmax(
              "reg_form": reg_form, "elu": elu}  # fmt: skip
     chosen = options(loss, n_rows, len(item_ids), hidden.dtype, divisor=divisor, **given)
     _refuse_unused(loss, given)
-    hidden = hidden[:n_rows]
-    d_hidden, d_rows = np.empty_like(hidden), np.empty((len(item_ids), weight.shape[1]), weight.dtype)
-    d_bias = None if bias is None else np.empty(len(item_ids), bias.dtype)
-    value = cpu().sampled_head(
-        check_threads(n_threads), d_hidden, d_rows, d_bias, hidden, weight, bias, item_ids,
-        check_bool("mask_collisions", mask_collisions), chosen,
-    )  # fmt: skip
-    return value, d_hidden, (item_ids, d_rows), d_bias
+    mask_collisions = check_bool("mask_collisions", mask_collisions)
+    xp, native, ex = backend_of(hidden, weight, bias, item_ids, chosen.log_q, n_threads=n_threads)
+    hidden, losses = hidden[:n_rows], xp.empty(n_rows, np.float64)
+    d_hidden, d_rows = xp.empty_like(hidden), xp.empty((len(item_ids), weight.shape[1]), weight.dtype)
+    d_bias = None if bias is None else xp.empty(len(item_ids), bias.dtype)
+    head = native.sampled_head if xp is np else _sampled_head
+    head(ex, losses, d_hidden, d_rows, d_bias, hidden, weight, bias, item_ids, mask_collisions, chosen)
+    return total(losses), d_hidden, (item_ids, d_rows), d_bias
+
+
+def _sampled_head(
+    ex: int, losses: Array, d_hidden: Array, d_rows: Array, d_bias: Array | None, hidden: Array, weight: Array,
+    bias: Array | None, item_ids: Array, mask_collisions: bool, chosen: Options,
+) -> None:  # fmt: skip
+    """What the CPU's kernel does, on a device: scores by its dense products."""
+    xp, native, _ = backend_of(hidden)
+    rows = weight[item_ids]
+    g = xp.matmul(hidden, rows.T)
+    if bias is not None:
+        g += bias[item_ids]
+    native.sampled_loss(ex, losses, g, g, item_ids if mask_collisions else None, chosen)
+    xp.matmul(g, rows, out=d_hidden)
+    xp.matmul(g.T, hidden, out=d_rows)
+    if d_bias is not None:
+        g.sum(axis=0, out=d_bias)

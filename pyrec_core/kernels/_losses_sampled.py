@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import Array, check_threads, cpu
-from .._validation import check_choice, check_float, check_integers, check_like
+from .._backend import Array, backend_of
+from .._validation import check_choice, check_float, check_integers, check_like, contiguous
 from ._arguments import result_of
 
 LOSSES = ("cross-entropy", "bpr", "top1", "top1-max", "bpr-max")
@@ -65,6 +65,11 @@ def options(
     )
 
 
+def total(losses: Array) -> float:
+    """The loss, of what a kernel left of it: read back once from a device."""
+    return float(losses.sum())
+
+
 def _of_scores(
     loss: str, scores: Array, item_ids: Array | None, overwrite: bool, n_threads: int | None, **parameters: Any
 ) -> LossAndGradient:
@@ -73,17 +78,19 @@ def _of_scores(
     chosen = options(loss, n_rows, n_columns, scores.dtype, **parameters)
     if item_ids is not None:
         item_ids = _same_items(item_ids, n_columns)
-    value = cpu().sampled_loss(check_threads(n_threads), d_scores, scores, item_ids, chosen)
-    return value, d_scores
+    xp, native, ex = backend_of(scores, item_ids, chosen.log_q, n_threads=n_threads)
+    losses = xp.empty(n_rows, np.float64)
+    native.sampled_loss(ex, losses, d_scores, scores, item_ids, chosen)
+    return total(losses), d_scores
 
 
-def _same_items(item_ids: Array, n_columns: int) -> NDArray[np.int32]:
+def _same_items(item_ids: Array, n_columns: int) -> Array:
     ids = check_integers("item_ids", item_ids)
     if ids.shape != (n_columns,):
         raise ValueError(f"item_ids must have shape ({n_columns},), one for each column, got {ids.shape}")
     if ids.size and (ids.min() < 0 or ids.max() > np.iinfo(np.int32).max):
         raise ValueError(f"item_ids must be in 0..2**31 - 1, got {ids.min()} to {ids.max()}")
-    return np.ascontiguousarray(ids, np.int32)
+    return contiguous(ids, np.int32)
 
 
 def softmax_cross_entropy(
@@ -100,7 +107,7 @@ def softmax_cross_entropy(
 
     Parameters
     ----------
-    scores : float32 or float64 array (M, N)
+    scores : float32 or float64 array (M, N), NumPy or CuPy
         M <= N; the score of row b's positive stands in column b.
     divisor : float, optional
         Default M. A constant batch size keeps steps comparable when the last batch has fewer rows.
@@ -112,7 +119,7 @@ def softmax_cross_entropy(
     item_ids : int array (N,), optional
         The item of each column. Columns of the positive's own item are then left out of its negatives.
     overwrite : bool
-        Write the gradient over ``scores``, which must be a C-contiguous, writeable NumPy array.
+        Write the gradient over ``scores``, which must be a C-contiguous, writeable array.
     n_threads : int, optional
 
     Returns

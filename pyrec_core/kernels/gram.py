@@ -5,8 +5,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .._backend import Array, check_threads, cpu
-from .._validation import as_array, check_bool, check_float, check_float_array, check_interactions, check_like
+from .._backend import Array, array_module, backend_on, check_threads, cpu, is_cuda
+from .._validation import (
+    as_array,
+    check_bool,
+    check_float,
+    check_float_array,
+    check_inplace,
+    check_interactions,
+    check_like,
+)
 from .linalg import Progress, _check_square, _invert_lower_half, cholesky_, gemm, inverse_from_cholesky_
 
 __all__ = ["denoising_weights", "ease_weights", "gram"]
@@ -19,6 +27,7 @@ def gram(
     weights: Array | None = None,
     dtype: DTypeLike | None = None,
     *,
+    device: str = "cpu",
     n_threads: int | None = None,
 ) -> NDArray[Any]:
     """Gram matrix ``X.T @ diag(weights) @ X`` of a sparse matrix, dense and symmetric.
@@ -34,6 +43,8 @@ def gram(
         A finite factor for each user (row); default 1.
     dtype : float32 or float64, optional
         Of the result; default that of ``X`` (float32 for bool, integers and float16).
+    device : "cpu" or "cuda"
+        Where the result is made, from ``X`` and ``weights`` on the host. On a device all sums are in float64.
     n_threads : int, optional
 
     Returns
@@ -61,9 +72,20 @@ def gram(
         if not np.isfinite(weights).all():
             raise ValueError("weights must be finite, got NaN or infinity")
         weights = np.ascontiguousarray(weights, csr.data.dtype)
-    out = np.empty((csr.shape[1], csr.shape[1]), csr.data.dtype)
-    cpu().gram(check_threads(n_threads), out, csr.indptr, csr.indices, csr.data, weights)
+    xp, native, ex = backend_on(device, n_threads=n_threads)
+    out: NDArray[Any] = xp.empty((csr.shape[1], csr.shape[1]), csr.data.dtype)
+    indptr, indices, data = map(xp.asarray, (csr.indptr, csr.indices, csr.data))
+    by_item = () if xp is np else _by_item(xp, indptr, indices, len(out))
+    native.gram(ex, out, indptr, indices, data, None if weights is None else xp.asarray(weights), *by_item)
     return out
+
+
+def _by_item(xp: Any, indptr: Array, indices: Array, n_items: int) -> tuple[Array, Array, Array]:
+    """Where each item's entries begin, which they are, and their users: what a device sums by."""
+    entry = xp.argsort(indices, kind="stable").astype(np.int64, copy=False)
+    start = xp.searchsorted(indices[entry], xp.arange(n_items + 1, dtype=np.int32))
+    user = xp.searchsorted(indptr[1:], entry, side="right")
+    return start.astype(np.int64, copy=False), entry, user.astype(np.int64, copy=False)
 
 
 def ease_weights(
@@ -81,8 +103,9 @@ def ease_weights(
 
     Parameters
     ----------
-    gram : float32 or float64 array (I, I)
-        ``X.T @ X``, symmetric; only the lower triangle is read.
+    gram : float32 or float64 array (I, I), NumPy or CuPy
+        ``X.T @ X``, symmetric; only the lower triangle is read. On a device its library inverts, in the memory of
+        three matrices.
     l2 : float
         Ridge penalty, >= 0.
     overwrite : bool
@@ -102,17 +125,18 @@ def ease_weights(
     ValueError
         ``gram + l2 * identity`` is not positive definite, to the precision of its dtype.
     """
-    l2 = check_float("l2", l2, low=0.0)
+    l2, report = check_float("l2", l2, low=0.0), progress or (lambda share: None)
+    if is_cuda(gram):
+        return _ease_on_device(gram, l2, check_bool("overwrite", overwrite), report)
     a = np.asarray(gram) if check_bool("overwrite", overwrite) else check_float_array("gram", gram, ndim=2)
     if not overwrite and np.may_share_memory(a, gram):
         a = a.copy()
-    n = _check_square("gram", a)
+    _check_square("gram", a)
     diagonal = np.einsum("ii->i", a)
     diagonal += a.dtype.type(l2)
     before = diagonal.astype(np.float64)
     if not np.isfinite(before).all():
         raise ValueError("gram must be finite, got NaN or infinity")
-    report = progress or (lambda share: None)
     try:
         cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))
     except ValueError as error:
@@ -120,12 +144,37 @@ def ease_weights(
             raise ValueError("gram must be finite, got NaN or infinity") from None
         raise ValueError(_not_definite(l2, str(error))) from None
     # A rank-deficient matrix may pass by rounding: then a pivot is no larger than the rounding of its row.
-    rounding = 4 * np.sqrt(n) * float(np.finfo(a.dtype).eps)
-    if (diagonal.astype(np.float64) ** 2 <= rounding * before).any():
+    if (diagonal.astype(np.float64) ** 2 <= _rounding(a) * before).any():
         raise ValueError(_not_definite(l2, f"a pivot vanishes to the precision of {a.dtype}"))
     _invert_lower_half(a, n_threads, lambda share: report(share * 2 / 3))
     cpu().ease_from_inverse(check_threads(n_threads), a)
     return a
+
+
+def _rounding(a: Array) -> float:
+    """Below this share of what its row began with, a pivot may be nothing but rounding."""
+    return float(4 * np.sqrt(len(a)) * np.finfo(a.dtype).eps)
+
+
+def _ease_on_device(gram: Array, l2: float, overwrite: bool, report: Progress) -> Array:
+    gram = check_inplace("gram", gram, 2) if overwrite else check_float_array("gram", gram, 2)
+    n, xp = _check_square("gram", gram), array_module(gram)
+    a, own = xp.tril(gram), (xp.arange(n), xp.arange(n))
+    a += xp.tril(gram, -1).T
+    a[own] += a.dtype.type(l2)
+    if not xp.isfinite(a).all():
+        raise ValueError("gram must be finite, got NaN or infinity")
+    try:
+        pivots = xp.linalg.cholesky(a)[own].astype(np.float64)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(_not_definite(l2, str(error))) from None
+    if not (pivots**2 > _rounding(a) * a[own].astype(np.float64)).all():  # libraries may also leave NaN
+        raise ValueError(_not_definite(l2, f"a pivot vanishes to the precision of {a.dtype}"))
+    inverse = xp.linalg.inv(a)
+    weights = xp.subtract(0, inverse / inverse[own], out=gram if overwrite else a)
+    weights[own] = 0
+    report(1.0)
+    return weights
 
 
 def denoising_weights(

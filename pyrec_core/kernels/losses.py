@@ -1,8 +1,10 @@
 """Losses with their gradients, ready to be passed back: ``loss, d_scores = bpr_max(scores)``.
 
 Each is one pass over memory where the mathematics allow, with the loss accumulated in float64. The divisor is part of
-the definition: by default the mean over rows, or over elements. NaN among the scores makes the loss NaN and
-spoils the gradient of its own row only; +inf goes as the formulas say, in its row.
+the definition: by default the mean over rows, or over elements. NaN among the scores makes the loss NaN
+and spoils the gradient of its own row only; +inf goes as the formulas say, in its row.
+
+The arrays of a call are NumPy's, or all CuPy's: then gradients stay on the device, and the loss is read back.
 
 Sampled scores (M, N): row b's positive is column b, every other column is a negative of it. A negative whose score is
 -inf is not there: it adds nothing to the loss and gets no gradient.

@@ -8,6 +8,8 @@ and n is B.
 The product of the input with its weights is the caller's: what comes in is the input's share ``x`` of the
 pre-activations, biases included, and what goes back is its gradient. So a row of a table can take the place of that
 product where the input is an id.
+
+Arrays of floats are NumPy's or CuPy's; on a device the products are CuPy's, and ``steps`` stays on the host.
 """
 
 from typing import Any, NamedTuple
@@ -15,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import Array, check_threads, cpu
+from .._backend import Array, array_module, backend_of, is_cuda
 from .._validation import check_bool, check_choice, check_float_array, check_int, check_integers, check_like
+from . import _recurrent_steps
 
 __all__ = [
     "gru_backward",
@@ -50,10 +53,14 @@ class _Call(NamedTuple):
         return checked
 
     def new_states(self) -> Floats:
-        return np.empty((self.n, len(self.u)), self.u.dtype)
+        return self.new((self.n, len(self.u)))
 
     def new_shares(self) -> Floats:
-        return np.empty((self.n, self.width), self.u.dtype)
+        return self.new((self.n, self.width))
+
+    def new(self, shape: tuple[int, ...]) -> Floats:
+        array: Floats = array_module(self.u).empty(shape, self.u.dtype)
+        return array
 
 
 def _call(per_row: str, a: Array, h0: Array, u: Array, blocks: int, steps: Array | None) -> _Call:
@@ -67,6 +74,8 @@ def _call(per_row: str, a: Array, h0: Array, u: Array, blocks: int, steps: Array
         if n != n_lanes:
             raise ValueError(f"{per_row} must have {n_lanes} rows like h0 (or steps be given), got {n}")
         return _Call(h0, u, rows, n, blocks * d)
+    if is_cuda(steps):
+        raise TypeError("steps must be on the host, got an array on a device")
     rows = check_integers("steps", steps)
     if rows.ndim != 1:
         raise ValueError(f"steps must be 1-D, got shape {rows.shape}")
@@ -80,6 +89,12 @@ def _call(per_row: str, a: Array, h0: Array, u: Array, blocks: int, steps: Array
     if rows.sum() != n:
         raise ValueError(f"steps must sum to {n}, the rows of {per_row}, got {rows.sum()}")
     return _Call(h0, u, rows, n, blocks * d)
+
+
+def _loops(arrays: tuple[Array | None, ...], n_threads: int | None) -> tuple[Any, int]:
+    """The functions that walk through the steps where ``arrays`` are, and what they take first."""
+    xp, native, ex = backend_of(*arrays, n_threads=n_threads)
+    return native if xp is np else _recurrent_steps, ex
 
 
 def _bptt(bptt: int | None) -> int:
@@ -149,16 +164,16 @@ def gru_forward(
     reset = check_choice("reset", reset, RESETS)
     call = _call("x", x, h0, u, 3, steps)
     x = call.shares("x", x)
-    h, gates, extra = call.new_states(), call.new_shares(), call.new_states()
-    threads = check_threads(n_threads)
-    if reset == "before":
-        if bias is not None:
+    if bias is not None:
+        if reset == "before":
             raise ValueError('bias must be None for reset="before" (it belongs to x), got an array')
-        cpu().gru_before_forward(threads, h, gates, extra, x, call.h0, call.u, call.steps)
+        bias = check_like("bias", bias, (call.width,), call.u.dtype)
+    loops, ex = _loops((x, call.h0, call.u, bias), n_threads)
+    h, gates, extra = call.new_states(), call.new_shares(), call.new_states()
+    if reset == "before":
+        loops.gru_before_forward(ex, h, gates, extra, x, call.h0, call.u, call.steps)
     else:
-        if bias is not None:
-            bias = check_like("bias", bias, (call.width,), call.u.dtype)
-        cpu().gru_after_forward(threads, h, gates, extra, x, call.h0, call.u, bias, call.steps)
+        loops.gru_after_forward(ex, h, gates, extra, x, call.h0, call.u, bias, call.steps)
     return h, (gates, extra)
 
 
@@ -201,18 +216,19 @@ def gru_backward(
     reset, through_h0 = check_choice("reset", reset, RESETS), check_bool("through_h0", through_h0)
     call = _call("d_h", d_h, h0, u, 3, steps)
     gates, extra = _saved(saved)
-    given = (
+    arrays = (
         call.states("d_h", d_h), call.states("h", h), call.shares("saved[0]", gates), call.states("saved[1]", extra),
-        call.h0, call.u, call.steps, _bptt(bptt),
+        call.h0, call.u,
     )  # fmt: skip
-    threads = check_threads(n_threads)
-    d_x, d_u = call.new_shares(), np.empty_like(call.u)
-    d_h0 = np.empty_like(call.h0) if through_h0 else None
+    how = call.steps, _bptt(bptt)
+    loops, ex = _loops(arrays, n_threads)
+    d_x, d_u = call.new_shares(), call.new(call.u.shape)
+    d_h0 = call.new(call.h0.shape) if through_h0 else None
     if reset == "before":
-        cpu().gru_before_backward(threads, d_x, d_h0, d_u, *given)
+        loops.gru_before_backward(ex, d_x, d_h0, d_u, *arrays, *how)
         return d_x, d_h0, d_u, None
-    d_bias = np.empty(call.width, call.u.dtype)
-    cpu().gru_after_backward(threads, d_x, d_h0, d_u, d_bias, *given)
+    d_bias = call.new((call.width,))
+    loops.gru_after_backward(ex, d_x, d_h0, d_u, d_bias, *arrays, *how)
     return d_x, d_h0, d_u, d_bias
 
 
@@ -246,8 +262,9 @@ def lstm_forward(
     """
     call = _call("x", x, h0, u, 4, steps)
     x, c0 = call.shares("x", x), check_like("c0", c0, call.h0.shape, call.u.dtype)
+    loops, ex = _loops((x, call.h0, c0, call.u), n_threads)
     h, c, gates = call.new_states(), call.new_states(), call.new_shares()
-    cpu().lstm_forward(check_threads(n_threads), h, c, gates, x, call.h0, c0, call.u, call.steps)
+    loops.lstm_forward(ex, h, c, gates, x, call.h0, c0, call.u, call.steps)
     return h, c, gates
 
 
@@ -289,14 +306,16 @@ def lstm_backward(
     """
     through_h0 = check_bool("through_h0", through_h0)
     call = _call("d_h", d_h, h0, u, 4, steps)
-    given = (
+    arrays = (
         call.states("d_h", d_h), None if d_c is None else call.states("d_c", d_c), call.states("h", h),
         call.states("c", c), call.shares("saved", saved), call.h0, check_like("c0", c0, call.h0.shape, call.u.dtype),
-        call.u, call.steps, _bptt(bptt),
+        call.u,
     )  # fmt: skip
-    d_x, d_u = call.new_shares(), np.empty_like(call.u)
-    d_h0, d_c0 = (np.empty_like(call.h0) if through_h0 else None for _ in range(2))
-    cpu().lstm_backward(check_threads(n_threads), d_x, d_h0, d_c0, d_u, *given)
+    how = call.steps, _bptt(bptt)
+    loops, ex = _loops(arrays, n_threads)
+    d_x, d_u = call.new_shares(), call.new(call.u.shape)
+    d_h0, d_c0 = (call.new(call.h0.shape) if through_h0 else None for _ in range(2))
+    loops.lstm_backward(ex, d_x, d_h0, d_c0, d_u, *arrays, *how)
     return d_x, d_h0, d_c0, d_u
 
 
@@ -320,8 +339,10 @@ def rnn_forward(x: Array, h0: Array, u: Array, *, steps: Array | None = None, n_
         State after each step; all that `rnn_backward` needs.
     """
     call = _call("x", x, h0, u, 1, steps)
-    x, h = call.shares("x", x), call.new_states()
-    cpu().rnn_forward(check_threads(n_threads), h, x, call.h0, call.u, call.steps)
+    x = call.shares("x", x)
+    loops, ex = _loops((x, call.h0, call.u), n_threads)
+    h = call.new_states()
+    loops.rnn_forward(ex, h, x, call.h0, call.u, call.steps)
     return h
 
 
@@ -357,8 +378,10 @@ def rnn_backward(
     """
     through_h0 = check_bool("through_h0", through_h0)
     call = _call("d_h", d_h, h0, u, 1, steps)
-    given = call.states("d_h", d_h), call.states("h", h), call.h0, call.u, call.steps, _bptt(bptt)
-    d_x, d_u = call.new_shares(), np.empty_like(call.u)
-    d_h0 = np.empty_like(call.h0) if through_h0 else None
-    cpu().rnn_backward(check_threads(n_threads), d_x, d_h0, d_u, *given)
+    arrays = call.states("d_h", d_h), call.states("h", h), call.h0, call.u
+    how = call.steps, _bptt(bptt)
+    loops, ex = _loops(arrays, n_threads)
+    d_x, d_u = call.new_shares(), call.new(call.u.shape)
+    d_h0 = call.new(call.h0.shape) if through_h0 else None
+    loops.rnn_backward(ex, d_x, d_h0, d_u, *arrays, *how)
     return d_x, d_h0, d_u

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._backend import check_threads, cpu
+from .._backend import Array, backend_of, cpu
 from .._validation import MAX_ID, as_array, check_int
 from .random import _stream
 
@@ -22,12 +22,14 @@ class AliasTable(NamedTuple):
         A uniform draw of item i stands with probability ``threshold[i]``, otherwise it is ``alias[i]``.
     """
 
-    threshold: NDArray[np.float64]
-    alias: NDArray[np.int32]
+    threshold: Array
+    alias: Array
 
 
 def alias_table(weights: ArrayLike) -> AliasTable:
     """Prepare draws with probabilities proportional to ``weights``, in float64 (Walker 1977; Vose 1991).
+
+    The table is made on the CPU, one item after the other; ``AliasTable(*map(cupy.asarray, table))`` is on a device.
 
     Parameters
     ----------
@@ -69,9 +71,12 @@ def sample(
 ) -> NDArray[np.int32]:
     """Draws ``first .. first + n - 1`` of a stream, independent and with replacement.
 
+    They are made where the table is, and are the same on all devices.
+
     Parameters
     ----------
     table : AliasTable
+        Of NumPy or CuPy arrays.
     n : int
         How many.
     seed, purpose, epoch, first, n_threads
@@ -88,6 +93,8 @@ def sample(
     >>> np.bincount(sample(alias_table([1, 0, 3]), 40_000, seed=1, purpose="negatives")) // 1000
     array([ 9,  0, 30])
     """
-    out = np.empty(check_int("n", n, low=0), np.int32)
-    cpu().sample_alias(check_threads(n_threads), out, *table, *_stream(seed, purpose, epoch, first))
+    n, where = check_int("n", n, low=0), _stream(seed, purpose, epoch, first)
+    xp, native, ex = backend_of(*table, n_threads=n_threads)
+    out: NDArray[np.int32] = xp.empty(n, np.int32)
+    native.sample_alias(ex, out, *table, *where)
     return out

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import Array, cpu
+from .._backend import Array, backend_on, cpu
 from .._validation import check_int, check_integers
 
 __all__ = ["Plan", "new_state", "plan"]
@@ -27,9 +27,9 @@ class Plan(NamedTuple):
     """
 
     rows: NDArray[np.int64]
-    position: NDArray[np.int64]
-    reset: NDArray[np.bool_]
-    keep: NDArray[np.bool_]
+    position: Array
+    reset: Array
+    keep: Array
 
 
 def new_state(batch_size: int) -> NDArray[np.int64]:
@@ -37,11 +37,16 @@ def new_state(batch_size: int) -> NDArray[np.int64]:
     return np.zeros(2 * check_int("batch_size", batch_size, low=1) + 2, np.int64)
 
 
-def plan(state: NDArray[np.int64], offsets: Array, order: Array, steps: int, *, fewest: int = 1) -> Plan:
+def plan(
+    state: NDArray[np.int64], offsets: Array, order: Array, steps: int, *, fewest: int = 1, device: str = "cpu"
+) -> Plan:
     """Plan the next steps of an epoch of session-parallel mini-batches (Hidasi et al. 2016, arXiv:1511.06939).
 
     Every lane works through a session, one pair of neighbouring events a step. A lane whose session is over gets the
     next one; when there is none left it is removed, and the others move up.
+
+    As each step depends on the one before, plans are made on the CPU, also for a device; there, ``position`` gathers
+    inputs, and ``position + 1`` targets, from events that stay on the device.
 
     Parameters
     ----------
@@ -54,6 +59,8 @@ def plan(state: NDArray[np.int64], offsets: Array, order: Array, steps: int, *, 
     steps : int >= 1
     fewest : int >= 1
         The epoch is over when fewer lanes are left: 2 where the lanes serve as each other's negatives.
+    device : "cpu" or "cuda"
+        Where the arrays of the plan go, but for ``rows``, by which its user walks through it.
 
     Returns
     -------
@@ -71,6 +78,7 @@ def plan(state: NDArray[np.int64], offsets: Array, order: Array, steps: int, *, 
     (array([0, 3, 1, 5]), array([ True,  True, False,  True]))
     """
     steps, fewest = check_int("steps", steps, low=1), check_int("fewest", fewest, low=1)
+    xp, _, _ = backend_on(device)
     if not isinstance(state, np.ndarray) or state.ndim != 1 or state.size < 4 or state.size % 2:
         raise ValueError("state must be an array from new_state, got another")
     batch_size = (state.size - 2) // 2
@@ -82,7 +90,7 @@ def plan(state: NDArray[np.int64], offsets: Array, order: Array, steps: int, *, 
     rows = rows[:n]
     total = int(rows.sum())
     n_kept = total - int(rows[-1]) + (int(rows[0]) if begins else before) if n else 0
-    return Plan(rows, position[:total], reset[:total], keep[:n_kept])
+    return Plan(rows, xp.asarray(position[:total]), xp.asarray(reset[:total]), xp.asarray(keep[:n_kept]))
 
 
 def _integers(name: str, a: Array) -> NDArray[np.int64]:

@@ -4,6 +4,8 @@ Order everywhere: higher score first, equal scores by smaller item id, NaN after
 matrix (n, I) whose stored entries are left out. ``candidates`` restricts the ranking: a 1-D array of item ids for all
 rows, or a sparse matrix (n, I) with a row's candidates as its stored entries. Where fewer than k items can be ranked,
 items are padded with -1 and scores with -inf.
+
+Dense arrays may be NumPy's or CuPy's; sparse matrices are on the host, and copied to the device of the dense ones.
 """
 
 import warnings
@@ -14,14 +16,18 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .._backend import Array, check_threads, cpu
+from .._backend import Array, backend_of, check_threads, is_cuda
 from .._errors import PyrecWarning
-from .._validation import Csr, check_float_array, check_ids, check_int
+from .._validation import Csr, check_float_array, check_ids, check_int, check_interactions
 from ._arguments import Lists, factors, pattern, product
 
 __all__ = ["factor_top_k", "sparse_pair_scores", "sparse_top_k", "top_k"]
 
 TopK = tuple[NDArray[np.int32], NDArray[Any]]
+# Fills items and scores (n, kept), given the lists of excluded ids and of candidates. Returns how many scores are NaN.
+Run = Callable[[Array, Array, tuple[Lists, Lists]], int]
+
+_SCORE_BYTES = 2**28  # of scores that are held at a time on a device
 
 
 def _candidates(candidates: Any, n: int, n_items: int) -> Lists:
@@ -31,22 +37,45 @@ def _candidates(candidates: Any, n: int, n_items: int) -> Lists:
     return np.array([0, len(ids)], np.int64), ids
 
 
-def _select(
-    kernel: Callable[..., int], n: int, n_items: int, dtype: np.dtype[Any], k: int, exclude: Any, candidates: Any,
-    n_threads: int | None, *args: Any
-) -> TopK:  # fmt: skip
-    """Check what all selections share, run ``kernel`` into new arrays, pad to k, warn of NaN."""
+def _select(run: Run, xp: Any, n: int, n_items: int, dtype: Any, k: int, exclude: Any, candidates: Any) -> TopK:
+    """Check what all selections share, run one into new arrays, pad to k, warn of NaN."""
     k = check_int("k", k, low=1)
     kept = max(1, min(k, n_items))
-    items, scores = np.empty((n, kept), np.int32), np.empty((n, kept), dtype)
-    lists = pattern("exclude", exclude, n, n_items), _candidates(candidates, n, n_items)
-    nans = kernel(check_threads(n_threads), items, scores, *args, *lists)
+    items, scores = xp.empty((n, kept), np.int32), xp.empty((n, kept), dtype)
+    nans = run(items, scores, (pattern("exclude", exclude, n, n_items), _candidates(candidates, n, n_items)))
     if nans:
         warnings.warn(f"{nans} scores are NaN; they rank last", PyrecWarning, stacklevel=3)
     if kept == k:
         return items, scores
     padding = ((0, 0), (0, k - kept))
-    return np.pad(items, padding, constant_values=-1), np.pad(scores, padding, constant_values=-np.inf)
+    return xp.pad(items, padding, constant_values=-1), xp.pad(scores, padding, constant_values=-np.inf)
+
+
+def _on_cpu(kernel: Callable[..., int], ex: int, *arrays: Array) -> Run:
+    return lambda items, scores, lists: kernel(ex, items, scores, *arrays, *lists)
+
+
+def _on_device(score: Callable[[slice], Array], row_bytes: int) -> Run:
+    """A selection from rows of scores, which ``score`` makes a block at a time."""
+
+    def run(items: Array, scores: Array, lists: tuple[Lists, Lists]) -> int:
+        xp, native, ex = backend_of(items, scores)
+        n, block = len(items), max(1, _SCORE_BYTES // max(1, row_bytes))
+        nans = xp.empty(n, np.int32)
+        there = [None if a is None else (xp.asarray(a[0]), xp.asarray(a[1])) for a in lists]
+        for first in range(0, n, block):
+            rows = slice(first, min(n, first + block))
+            native.top_k(ex, items[rows], scores[rows], nans[rows], score(rows), *(_rows_of(a, rows, n) for a in there))
+        return int(nans.sum())
+
+    return run
+
+
+def _rows_of(lists: tuple[Array, Array] | None, rows: slice, n: int) -> tuple[Array, Array] | None:
+    """The lists of these rows among n, or the one that all share."""
+    if lists is None or len(lists[0]) != n + 1:
+        return lists
+    return lists[0][rows.start : rows.stop + 1], lists[1]
 
 
 def top_k(scores: Array, k: int, exclude: Any = None, *, candidates: Any = None, n_threads: int | None = None) -> TopK:
@@ -76,7 +105,9 @@ def top_k(scores: Array, k: int, exclude: Any = None, *, candidates: Any = None,
     """
     scores = check_float_array("scores", scores, ndim=2)
     n, n_items = scores.shape
-    return _select(cpu().top_k, n, n_items, scores.dtype, k, exclude, candidates, n_threads, scores)
+    xp, native, ex = backend_of(scores, n_threads=n_threads)
+    run = _on_cpu(native.top_k, ex, scores) if xp is np else _on_device(lambda rows: scores[rows], 0)
+    return _select(run, xp, n, n_items, scores.dtype, k, exclude, candidates)
 
 
 def factor_top_k(
@@ -91,7 +122,7 @@ def factor_top_k(
     """The k best of ``user_factors @ item_factors.T``.
 
     The product is made in register tiles that are compared with each row's k-th best so far, and never written out.
-    Candidates alone are scored where given.
+    Candidates alone are scored where given. On a device a dense product scores all items for a block of rows.
 
     Parameters
     ----------
@@ -107,7 +138,12 @@ def factor_top_k(
     """
     user_factors, item_factors = factors(user_factors, item_factors)
     n, n_items, dtype = len(user_factors), len(item_factors), user_factors.dtype
-    return _select(cpu().factor_top_k, n, n_items, dtype, k, exclude, candidates, n_threads, user_factors, item_factors)
+    xp, native, ex = backend_of(user_factors, item_factors, n_threads=n_threads)
+    if xp is np:
+        run = _on_cpu(native.factor_top_k, ex, user_factors, item_factors)
+    else:
+        run = _on_device(lambda rows: xp.matmul(user_factors[rows], item_factors.T), n_items * dtype.itemsize)
+    return _select(run, xp, n, n_items, dtype, k, exclude, candidates)
 
 
 def sparse_top_k(
@@ -119,7 +155,7 @@ def sparse_top_k(
     ----------
     X : sparse matrix or 2-D array (n, J)
     weights : float32 or float64 array, or sparse matrix (J, I)
-        ``X`` is converted to its dtype.
+        ``X`` is converted to its dtype. On a device a dense array, and the product is dense.
     k, exclude, candidates, n_threads
         As in `top_k`.
 
@@ -128,8 +164,28 @@ def sparse_top_k(
     items : int32 array (n, k)
     scores : array (n, k)
     """
-    X, native, arguments, n_items = product("sparse_top_k", "sparse_sparse_top_k", X, weights)
-    return _select(native, X.shape[0], n_items, X.data.dtype, k, exclude, candidates, n_threads, *arguments)
+    if is_cuda(weights):
+        return _sparse_on_device(X, check_float_array("weights", weights, ndim=2), k, exclude, candidates)
+    X, kernel, arguments, n_items = product("sparse_top_k", "sparse_sparse_top_k", X, weights)
+    run = _on_cpu(kernel, check_threads(n_threads), *arguments)
+    return _select(run, np, X.shape[0], n_items, X.data.dtype, k, exclude, candidates)
+
+
+def _sparse_on_device(X: Any, weights: Array, k: int, exclude: Any, candidates: Any) -> TopK:
+    """`sparse_top_k` with dense weights on a device: rows of X are written out there, a block at a time."""
+    rows_of_x = check_interactions("X", X, n_items=weights.shape[0], dtype=weights.dtype)
+    (n, n_inputs), n_items, dtype = rows_of_x.shape, weights.shape[1], weights.dtype
+    xp, _, _ = backend_of(weights)
+
+    def score(rows: slice) -> Array:
+        block = rows_of_x.rows(np.arange(rows.start, rows.stop))
+        dense = xp.zeros((rows.stop - rows.start, n_inputs), dtype)
+        at = np.repeat(np.arange(len(dense)), np.diff(block.indptr)), block.indices
+        dense[tuple(map(xp.asarray, at))] = xp.asarray(block.data)
+        return xp.matmul(dense, weights)
+
+    run = _on_device(score, (n_inputs + n_items) * dtype.itemsize)
+    return _select(run, xp, n, n_items, dtype, k, exclude, candidates)
 
 
 def sparse_pair_scores(

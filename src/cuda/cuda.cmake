@@ -1,6 +1,8 @@
 # _cuda, where there is a CUDA compiler, and _simt, the same kernels on a test double for machines without a GPU.
 # Neither needs a GPU or a driver to build or to import.
 
+set(CUDA_PARTS losses_elements)    # further kernel files of a family
+
 option(PYREC_SIMT "Build _simt, the CUDA kernels on a test double, for tests" OFF)
 
 # Sets <result> to whether nvcc 12 or later works here with the C++ compiler of this build, and if not <reason>.
@@ -71,7 +73,7 @@ function(add_device_module name common)
 endfunction()
 
 if(has_cuda)
-  set(CUDA_KERNELS ${SHARED_FAMILIES} ${SHARED_PARTS})
+  set(CUDA_KERNELS ${SHARED_FAMILIES} ${SHARED_PARTS} ${CUDA_PARTS})
   list(TRANSFORM CUDA_KERNELS REPLACE "(.+)" "src/cuda/kernels/\\1.cu")
   add_library(cuda_kernels OBJECT ${CUDA_KERNELS})
   target_link_libraries(cuda_kernels PRIVATE device)
@@ -92,7 +94,7 @@ if(has_cuda)
 endif()
 
 if(PYREC_SIMT)
-  foreach(kernels ${SHARED_FAMILIES} ${SHARED_PARTS})
+  foreach(kernels ${SHARED_FAMILIES} ${SHARED_PARTS} ${CUDA_PARTS})
     # By #include, as a file has one language in a build, and this one has CUDA.
     file(CONFIGURE OUTPUT _simt.d/${kernels}.cpp CONTENT "#define PYREC_SIMT\n#include \"${kernels}.cu\"\n")
     list(APPEND SIMT_KERNELS ${CMAKE_CURRENT_BINARY_DIR}/_simt.d/${kernels}.cpp)

@@ -12,6 +12,100 @@ template <class A> using Maybe = std::optional<A>;
 
 template <class A> auto data_of(const Maybe<A>& a) { return a ? a->data : nullptr; }
 
+#ifdef PYREC_CUDA
+// Sizes of a step on a device: rows x d states, and `width` columns of gates.
+struct StepSizes {
+    Index rows, d, width;
+
+    template <class A>
+    StepSizes(const A& states, Index blocks)
+        : rows{dims<2>("states", states)[0]}, d{states.shape[1]}, width{blocks * d} {}
+
+    template <class... A> void states(const A&... arrays) const {
+        (require_shape("an array of states", arrays, {rows, d}), ...);
+    }
+    template <class... A> void shares(const A&... arrays) const {
+        (require_shape("an array of gates", arrays, {rows, width}), ...);
+    }
+};
+
+template <class T> void gru_before_gates_of(const Exec& ex, Out<T> gates, Out<T> rp, In<T> s, In<T> x, In<T> p) {
+    const StepSizes z(p, 3);
+    z.states(rp);
+    z.shares(gates, x);
+    require_shape("s", s, {z.rows, 2 * z.d});
+    PYREC_BACKEND::gru_before_gates(ex, gates.data, rp.data, s.data, x.data, p.data, z.rows, z.d);
+}
+
+template <class T> void gru_before_states_of(const Exec& ex, Out<T> h, Out<T> gates, In<T> s, In<T> x, In<T> p) {
+    const StepSizes z(p, 3);
+    z.states(h, s);
+    z.shares(gates, x);
+    PYREC_BACKEND::gru_before_states(ex, h.data, gates.data, s.data, x.data, p.data, z.rows, z.d);
+}
+
+template <class T>
+void gru_before_states_back_of(const Exec& ex, Out<T> d_x, Out<T> carry, In<T> d_h, In<T> gates, In<T> p) {
+    const StepSizes z(p, 3);
+    z.states(carry, d_h);
+    z.shares(d_x, gates);
+    PYREC_BACKEND::gru_before_states_back(ex, d_x.data, carry.data, d_h.data, gates.data, p.data, z.rows, z.d);
+}
+
+template <class T>
+void gru_before_gates_back_of(const Exec& ex, Out<T> d_x, Out<T> carry, In<T> d_rp, In<T> gates, In<T> p) {
+    const StepSizes z(p, 3);
+    z.states(carry, d_rp);
+    z.shares(d_x, gates);
+    PYREC_BACKEND::gru_before_gates_back(ex, d_x.data, carry.data, d_rp.data, gates.data, p.data, z.rows, z.d);
+}
+
+template <class T>
+void gru_after_step_of(const Exec& ex, Out<T> h, Out<T> gates, Out<T> m, In<T> s, In<T> x, In<T> p, Maybe<In<T>> bias) {
+    const StepSizes z(p, 3);
+    z.states(h, m);
+    z.shares(gates, s, x);
+    if (bias) require_shape("bias", *bias, {z.width});
+    PYREC_BACKEND::gru_after_step(ex, h.data, gates.data, m.data, s.data, x.data, p.data, data_of(bias), z.rows, z.d);
+}
+
+template <class T>
+void gru_after_back_of(const Exec& ex, Out<T> d_x, Out<T> d_s, Out<T> carry, In<T> d_h, In<T> gates, In<T> m, In<T> p) {
+    const StepSizes z(p, 3);
+    z.states(carry, d_h, m);
+    z.shares(d_x, d_s, gates);
+    PYREC_BACKEND::gru_after_back(ex, d_x.data, d_s.data, carry.data, d_h.data, gates.data, m.data, p.data, z.rows,
+                                  z.d);
+}
+
+template <class T> void lstm_step_of(const Exec& ex, Out<T> h, Out<T> c, Out<T> gates, In<T> s, In<T> x, In<T> q) {
+    const StepSizes z(q, 4);
+    z.states(h, c);
+    z.shares(gates, s, x);
+    PYREC_BACKEND::lstm_step(ex, h.data, c.data, gates.data, s.data, x.data, q.data, z.rows, z.d);
+}
+
+template <class T>
+void lstm_back_of(const Exec& ex, Out<T> d_x, Out<T> carry, Out<T> carry_c, In<T> d_h, Maybe<In<T>> d_c, In<T> c,
+                  In<T> gates, In<T> q) {
+    const StepSizes z(q, 4);
+    z.states(carry, carry_c, d_h, c);
+    if (d_c) z.states(*d_c);
+    z.shares(d_x, gates);
+    PYREC_BACKEND::lstm_back(ex, d_x.data, carry.data, carry_c.data, d_h.data, data_of(d_c), c.data, gates.data, q.data,
+                             z.rows, z.d);
+}
+
+template <class T> void rnn_step_of(const Exec& ex, Out<T> h, In<T> s, In<T> x) {
+    StepSizes(h, 1).states(s, x);
+    PYREC_BACKEND::rnn_step(ex, h.data, s.data, x.data, h.size());
+}
+
+template <class T> void rnn_back_of(const Exec& ex, Out<T> d_x, In<T> carry, In<T> d_h, In<T> h) {
+    StepSizes(h, 1).states(d_x, carry, d_h);
+    PYREC_BACKEND::rnn_back(ex, d_x.data, carry.data, d_h.data, h.data, h.size());
+}
+#else
 // Sizes of a call, checked against h0 (B,d), u (d, blocks * d) and the packed rows of each step.
 struct Sizes {
     Index B, d, width, n;
@@ -146,9 +240,23 @@ void rnn_backward_of(const Exec& ex, Out<T> d_x, Maybe<Out<T>> d_h0, Out<T> d_u,
     py::gil_scoped_release nogil;
     PYREC_BACKEND::rnn_backward(ex, d_x.data, data_of(d_h0), d_u.data, d_h.data, h.data, h0.data, u.data, s.steps, s.d);
 }
+#endif
 
 }  // namespace
 
+#ifdef PYREC_CUDA
+#define DEFINE(T)                                                   \
+    m.def("gru_before_gates", &gru_before_gates_of<T>);             \
+    m.def("gru_before_states", &gru_before_states_of<T>);           \
+    m.def("gru_before_states_back", &gru_before_states_back_of<T>); \
+    m.def("gru_before_gates_back", &gru_before_gates_back_of<T>);   \
+    m.def("gru_after_step", &gru_after_step_of<T>);                 \
+    m.def("gru_after_back", &gru_after_back_of<T>);                 \
+    m.def("lstm_step", &lstm_step_of<T>);                           \
+    m.def("lstm_back", &lstm_back_of<T>);                           \
+    m.def("rnn_step", &rnn_step_of<T>);                             \
+    m.def("rnn_back", &rnn_back_of<T>);
+#else
 #define DEFINE(T)                                             \
     m.def("gru_before_forward", &gru_before_forward_of<T>);   \
     m.def("gru_before_backward", &gru_before_backward_of<T>); \
@@ -158,6 +266,7 @@ void rnn_backward_of(const Exec& ex, Out<T> d_x, Maybe<Out<T>> d_h0, Out<T> d_u,
     m.def("lstm_backward", &lstm_backward_of<T>);             \
     m.def("rnn_forward", &rnn_forward_of<T>);                 \
     m.def("rnn_backward", &rnn_backward_of<T>);
+#endif
 void bind_recurrent(py::module_& m) { PYREC_FLOATS(DEFINE) }
 
 }  // namespace pyrec

@@ -4,6 +4,7 @@
 namespace pyrec {
 namespace {
 
+#ifndef PYREC_CUDA
 void alias_table(Out<double> threshold, Out<Id> alias, In<double> weights) {
     const Index n = weights.size();
     require_shape("threshold", threshold, {n});
@@ -11,6 +12,7 @@ void alias_table(Out<double> threshold, Out<Id> alias, In<double> weights) {
     py::gil_scoped_release nogil;
     PYREC_BACKEND::alias_table(threshold.data, alias.data, weights.data, n);
 }
+#endif
 
 void sample_alias(const Exec& ex, Out<Id> out, In<double> threshold, In<Id> alias, std::uint64_t seed,
                   std::uint32_t purpose, std::uint32_t epoch, std::uint64_t first) {
@@ -26,7 +28,9 @@ void sample_alias(const Exec& ex, Out<Id> out, In<double> threshold, In<Id> alia
 }  // namespace
 
 void bind_sampling(py::module_& m) {
+#ifndef PYREC_CUDA
     m.def("alias_table", &alias_table);
+#endif
     m.def("sample_alias", &sample_alias);
 }
 

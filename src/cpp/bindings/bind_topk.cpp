@@ -18,6 +18,18 @@ template <class T> Index outputs(const Out<Id>& items, const Out<T>& scores, Ind
     return k;
 }
 
+#ifdef PYREC_CUDA
+template <class T>
+void top_k_of(const Exec& ex, Out<Id> items, Out<T> out, Out<Id> nans, In<T> scores, const Lists& excluded,
+              const Lists& candidates) {
+    const auto [n, I] = dims<2>("scores", scores);
+    const Index k = outputs(items, out, n);
+    require_shape("nans", nans, {n});
+    const Filter filter = filter_of(excluded, candidates, n, I);
+    py::gil_scoped_release nogil;
+    PYREC_BACKEND::top_k(ex, items.data, out.data, nans.data, scores.data, n, I, k, filter);
+}
+#else
 template <class T>
 Index top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<T> scores, const Lists& excluded,
                const Lists& candidates) {
@@ -93,9 +105,13 @@ void sparse_pair_scores_of(const Exec& ex, Out<T> out, In<Index> indptr, In<Id> 
     py::gil_scoped_release nogil;
     PYREC_BACKEND::sparse_pair_scores(ex, out.data, X, W, rows.data, items.data, rows.size());
 }
+#endif
 
 }  // namespace
 
+#ifdef PYREC_CUDA
+#define DEFINE(T) m.def("top_k", &top_k_of<T>);
+#else
 #define DEFINE(T)                                             \
     m.def("top_k", &top_k_of<T>);                             \
     m.def("factor_top_k", &factor_top_k_of<T>);               \
@@ -103,6 +119,7 @@ void sparse_pair_scores_of(const Exec& ex, Out<T> out, In<Index> indptr, In<Id> 
     m.def("sparse_sparse_top_k", &sparse_sparse_top_k_of<T>); \
     m.def("pair_scores", &pair_scores_of<T>);                 \
     m.def("sparse_pair_scores", &sparse_pair_scores_of<T>);
+#endif
 void bind_topk(py::module_& m) { PYREC_FLOATS(DEFINE) }
 
 }  // namespace pyrec

@@ -9,9 +9,9 @@ struct IdLists {
     const Index* indptr = nullptr;
     const Id* ids = nullptr;
     bool shared = false;
-    explicit operator bool() const { return indptr != nullptr; }
-    const Id* begin(Index row) const { return indptr ? ids + indptr[shared ? 0 : row] : nullptr; }
-    const Id* end(Index row) const { return indptr ? ids + indptr[shared ? 1 : row + 1] : nullptr; }
+    PYREC_HOST_DEVICE explicit operator bool() const { return indptr != nullptr; }
+    PYREC_HOST_DEVICE const Id* begin(Index row) const { return indptr ? ids + indptr[shared ? 0 : row] : nullptr; }
+    PYREC_HOST_DEVICE const Id* end(Index row) const { return indptr ? ids + indptr[shared ? 1 : row + 1] : nullptr; }
 };
 
 }  // namespace pyrec

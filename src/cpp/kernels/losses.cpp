@@ -277,14 +277,14 @@ template <class T> double loss_row(const Row<T>& row, double scale, const Sample
 }  // namespace
 
 template <class T>
-double sampled_loss(const Exec& ex, T* d_scores, const T* scores, Index M, Index N, const Sampled<T>& how) {
+void sampled_loss(const Exec& ex, double* losses, T* d_scores, const T* scores, Index M, Index N,
+                  const Sampled<T>& how) {
     const bool mean = (how.loss == SampledLoss::bpr || how.loss == SampledLoss::top1) && !how.sum;
     const double scale = 1.0 / how.divisor / (mean ? static_cast<double>(N - 1) : 1.0);
     const bool entropy = how.loss == SampledLoss::cross_entropy;
     const bool as_it_is = entropy && !how.log_q && !how.item_ids && how.smoothing == 0.0;
     std::optional<Collisions> columns;
     if (how.item_ids && M > 0) columns.emplace(how.item_ids, N);
-    Scratch<double> losses(M);
     const Index grain = std::clamp<Index>(32768 / std::max<Index>(N, 1), 1, 64);
     parallel_ranges(ex, M, grain, [&](Index begin, Index end) {
         Scratch<T> r(N), kept(N), chain(how.elu > 0.0 ? N : 0);
@@ -308,12 +308,9 @@ double sampled_loss(const Exec& ex, T* d_scores, const T* scores, Index M, Index
             }
         }
     });
-    double sum = 0.0;
-    for (Index i = 0; i < M; ++i) sum += losses[i];
-    return sum;
 }
 
-#define INSTANTIATE(T) template double sampled_loss(const Exec&, T*, const T*, Index, Index, const Sampled<T>&);
+#define INSTANTIATE(T) template void sampled_loss(const Exec&, double*, T*, const T*, Index, Index, const Sampled<T>&);
 PYREC_FLOATS(INSTANTIATE)
 
 }  // namespace pyrec::cpu

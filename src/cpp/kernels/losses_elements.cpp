@@ -5,38 +5,27 @@
 namespace pyrec::cpu {
 namespace {
 
-constexpr Index kGrain = 8192;  // elements of a partial sum
-
-// sum_i f(i), in float64 over partial sums of kGrain.
-template <class T, class F> double sum_elements(const Exec& ex, Index n, F f) {
-    Scratch<double> parts(ceil_div(n, kGrain));
-    parallel_ranges(ex, n, kGrain, [&](Index begin, Index end) {
+// sum_i f(i), in parts.
+template <class T, class F> void sum_elements(const Exec& ex, double* losses, Index n, F f) {
+    parallel_ranges(ex, n, kLossPart, [&](Index begin, Index end) {
         T sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (Index i = begin; i < end; ++i) sum += f(i);
-        parts[begin / kGrain] = sum;
+        losses[begin / kLossPart] = sum;
     });
-    double total = 0.0;
-    for (Index c = 0; c < ceil_div(n, kGrain); ++c) total += parts[c];
-    return total;
 }
 
 // sum_i f(i, weight_i / divisor), f returning the loss times its second argument.
-template <class T, class F> double weighted_sum(const Exec& ex, const T* weight, Index n, double divisor, F f) {
-    if (divisor == 0.0)
-        divisor = weight ? sum_elements<T>(ex, n, [=](Index i) { return weight[i]; }) : static_cast<double>(n);
+template <class T, class F>
+void weighted_sum(const Exec& ex, double* losses, const T* weight, Index n, double divisor, F f) {
     const T scale = divisor > 0.0 ? static_cast<T>(1.0 / divisor) : T(0);
-    if (!weight) return sum_elements<T>(ex, n, [=](Index i) { return f(i, scale); });
-    return sum_elements<T>(ex, n, [=](Index i) { return f(i, scale * weight[i]); });
+    if (!weight) return sum_elements<T>(ex, losses, n, [=](Index i) { return f(i, scale); });
+    sum_elements<T>(ex, losses, n, [=](Index i) { return f(i, scale * weight[i]); });
 }
 
-// Sum over rows of f(row), each by one thread.
-template <class F> double sum_rows(const Exec& ex, Index B, Index grain, F f) {
-    Scratch<double> losses(B);
+// The losses f(row) of all rows, each by one thread.
+template <class F> void each_loss(const Exec& ex, double* losses, Index B, Index grain, F f) {
     parallel_for(ex, B, grain, [&](Index b) { losses[b] = f(b); });
-    double total = 0.0;
-    for (Index b = 0; b < B; ++b) total += losses[b];
-    return total;
 }
 
 template <class T> T dot(const T* x, const T* y, Index n) {
@@ -51,37 +40,36 @@ Index row_grain(Index I) { return std::clamp<Index>(32768 / std::max<Index>(I, 1
 }  // namespace
 
 template <class T>
-double pointwise_loss(const Exec& ex, T* d_y, const T* y, const T* t, const T* weight, Index n, Pointwise loss,
-                      double delta, double divisor) {
+void pointwise_loss(const Exec& ex, double* losses, T* d_y, const T* y, const T* t, const T* weight, Index n,
+                    Pointwise loss, double delta, double divisor) {
     switch (loss) {
         case Pointwise::squared:
-            return weighted_sum(ex, weight, n, divisor, [=](Index i, T w) {
+            return weighted_sum(ex, losses, weight, n, divisor, [=](Index i, T w) {
                 const T e = y[i] - t[i];
                 d_y[i] = T(2) * w * e;
                 return w * e * e;
             });
         case Pointwise::logistic:
-            return weighted_sum(ex, weight, n, divisor, [=](Index i, T w) {
+            return weighted_sum(ex, losses, weight, n, divisor, [=](Index i, T w) {
                 const T x = y[i], e = math::exp_flushed(-std::fabs(x));
                 const T positive = x > T(0) ? x : T(0), value = positive - x * t[i] + math::log1p_unit(e);
                 d_y[i] = w * ((x < T(0) ? e : T(1)) / (T(1) + e) - t[i]);
                 return w * value;
             });
         case Pointwise::huber:
-            return weighted_sum(ex, weight, n, divisor, [=, d = static_cast<T>(delta)](Index i, T w) {
+            return weighted_sum(ex, losses, weight, n, divisor, [=, d = static_cast<T>(delta)](Index i, T w) {
                 const T e = y[i] - t[i], a = std::fabs(e), inside = a < d ? a : d;  // NaN is neither
                 d_y[i] = a > d ? w * std::copysign(d, e) : w * e;
                 return w * inside * (a - T(0.5) * inside);
             });
     }
-    return 0.0;
 }
 
 template <class T>
-double pairwise_loss(const Exec& ex, T* d_pos, T* d_neg, const T* pos, const T* neg, const T* weight, Index n,
-                     Pairwise loss, double margin, double divisor) {
+void pairwise_loss(const Exec& ex, double* losses, T* d_pos, T* d_neg, const T* pos, const T* neg, const T* weight,
+                   Index n, Pairwise loss, double margin, double divisor) {
     if (loss == Pairwise::bpr) {
-        return weighted_sum(ex, weight, n, divisor, [=](Index i, T w) {
+        return weighted_sum(ex, losses, weight, n, divisor, [=](Index i, T w) {
             const T d = neg[i] - pos[i], e = math::exp_flushed(-std::fabs(d));
             const T g = w * ((d < T(0) ? e : T(1)) / (T(1) + e)), value = math::log1p_unit(e) + (d > T(0) ? d : T(0));
             d_pos[i] = -g;
@@ -89,7 +77,7 @@ double pairwise_loss(const Exec& ex, T* d_pos, T* d_neg, const T* pos, const T* 
             return w * value;
         });
     }
-    return weighted_sum(ex, weight, n, divisor, [=, m = static_cast<T>(margin)](Index i, T w) {
+    weighted_sum(ex, losses, weight, n, divisor, [=, m = static_cast<T>(margin)](Index i, T w) {
         const T d = m - pos[i] + neg[i], g = d > T(0) ? w : T(0);
         d_pos[i] = -g;
         d_neg[i] = g;
@@ -109,9 +97,10 @@ void warp_weights(const Exec& ex, T* weight, const T* pos, const T* neg, Index n
     });
 }
 
-template <class T> double multinomial(const Exec& ex, T* d_logits, const T* logits, const Csr<T>& x, double divisor) {
+template <class T>
+void multinomial(const Exec& ex, double* losses, T* d_logits, const T* logits, const Csr<T>& x, double divisor) {
     const Index I = x.cols;
-    return sum_rows(ex, x.rows, row_grain(I), [=](Index b) {
+    each_loss(ex, losses, x.rows, row_grain(I), [=](Index b) {
         const T* f = logits + b * I;
         T* g = d_logits + b * I;
         const Index from = x.indptr[b], to = x.indptr[b + 1];
@@ -131,9 +120,10 @@ template <class T> double multinomial(const Exec& ex, T* d_logits, const T* logi
 }
 
 template <class T>
-double softmax_kl(const Exec& ex, T* d_logits, const T* logits, const T* p, Index B, Index I, double divisor) {
+void softmax_kl(const Exec& ex, double* losses, T* d_logits, const T* logits, const T* p, Index B, Index I,
+                double divisor) {
     const T inverse = static_cast<T>(1.0 / divisor);
-    return sum_rows(ex, B, row_grain(I), [=](Index b) {
+    each_loss(ex, losses, B, row_grain(I), [=](Index b) {
         const T *f = logits + b * I, *q = p + b * I;
         T* g = d_logits + b * I;
         const T m = row_max(f, I);
@@ -151,9 +141,10 @@ double softmax_kl(const Exec& ex, T* d_logits, const T* logits, const T* p, Inde
 }
 
 template <class T>
-double gaussian_kl(const Exec& ex, T* d_mu, T* d_log_var, const T* mu, const T* log_var, Index n, double divisor) {
+void gaussian_kl(const Exec& ex, double* losses, T* d_mu, T* d_log_var, const T* mu, const T* log_var, Index n,
+                 double divisor) {
     const T scale = static_cast<T>(1.0 / divisor), half = T(0.5) * scale;
-    return sum_elements<T>(ex, n, [=](Index i) {
+    sum_elements<T>(ex, losses, n, [=](Index i) {
         const T m = mu[i], h = log_var[i], variance = math::exp(h);
         d_mu[i] = scale * m;
         d_log_var[i] = half * (variance - T(1));
@@ -162,13 +153,13 @@ double gaussian_kl(const Exec& ex, T* d_mu, T* d_log_var, const T* mu, const T* 
 }
 
 template <class T>
-double cosine_softmax(const Exec& ex, T* d_query, T* d_candidate, const T* query, const T* candidate, Index B, Index C,
-                      Index d, double gamma, double divisor) {
+void cosine_softmax(const Exec& ex, double* losses, T* d_query, T* d_candidate, const T* query, const T* candidate,
+                    Index B, Index C, Index d, double gamma, double divisor) {
     const auto inverse_norm = [=](const T* x) {  // 0 for a vector that has no direction
         const double norm = std::sqrt(static_cast<double>(dot(x, x, d)));
         return norm < 1e-12 ? T(0) : static_cast<T>(1.0 / norm);
     };
-    return sum_rows(ex, B, row_grain(C * d), [=](Index b) {
+    each_loss(ex, losses, B, row_grain(C * d), [=](Index b) {
         const T *u = query + b * d, *v = candidate + b * C * d;
         T *du = d_query + b * d, *dv = d_candidate + b * C * d;
         Scratch<T> cosine(C), scale(C), g(C);
@@ -202,14 +193,16 @@ double cosine_softmax(const Exec& ex, T* d_query, T* d_candidate, const T* query
     });
 }
 
-#define INSTANTIATE(T)                                                                                                 \
-    template double pointwise_loss(const Exec&, T*, const T*, const T*, const T*, Index, Pointwise, double, double);   \
-    template double pairwise_loss(const Exec&, T*, T*, const T*, const T*, const T*, Index, Pairwise, double, double); \
-    template void warp_weights(const Exec&, T*, const T*, const T*, Index, Index, Index, double);                      \
-    template double multinomial(const Exec&, T*, const T*, const Csr<T>&, double);                                     \
-    template double softmax_kl(const Exec&, T*, const T*, const T*, Index, Index, double);                             \
-    template double gaussian_kl(const Exec&, T*, T*, const T*, const T*, Index, double);                               \
-    template double cosine_softmax(const Exec&, T*, T*, const T*, const T*, Index, Index, Index, double, double);
+#define INSTANTIATE(T)                                                                                               \
+    template void pointwise_loss(const Exec&, double*, T*, const T*, const T*, const T*, Index, Pointwise, double,   \
+                                 double);                                                                            \
+    template void pairwise_loss(const Exec&, double*, T*, T*, const T*, const T*, const T*, Index, Pairwise, double, \
+                                double);                                                                             \
+    template void warp_weights(const Exec&, T*, const T*, const T*, Index, Index, Index, double);                    \
+    template void multinomial(const Exec&, double*, T*, const T*, const Csr<T>&, double);                            \
+    template void softmax_kl(const Exec&, double*, T*, const T*, const T*, Index, Index, double);                    \
+    template void gaussian_kl(const Exec&, double*, T*, T*, const T*, const T*, Index, double);                      \
+    template void cosine_softmax(const Exec&, double*, T*, T*, const T*, const T*, Index, Index, Index, double, double);
 PYREC_FLOATS(INSTANTIATE)
 
 }  // namespace pyrec::cpu

@@ -186,23 +186,21 @@ template <class T> struct Part {
 }  // namespace
 
 template <class T>
-double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T* hidden, const T* weight,
-                    const T* bias, const Id* target, Index B, Index I, Index d, double divisor) {
+void full_softmax(const Exec& ex, double* losses, T* d_hidden, T* d_weight, T* d_bias, const T* hidden, const T* weight,
+                  const T* bias, const Id* target, Index B, Index I, Index d, double divisor) {
     const Items<T> items{weight, bias, nullptr, d};
     if (B == 0) {
         std::fill(d_weight, d_weight + I * d, T(0));
         if (d_bias) std::fill(d_bias, d_bias + I, T(0));
-        return 0.0;
+        return;
     }
     // Blocks of rows of about one size, a multiple of the tile's rows.
     const Index height = tile_rows(B), row_bytes = std::max<Index>(I, 1) * static_cast<Index>(sizeof(T));
     const Index most = std::max<Index>(1, kScoreBytes / row_bytes / height), panels = ceil_div(B, height);
     const Index block = ceil_div(panels, ceil_div(panels, most)) * height;
     const Index chunk = chunk_width<T>(I), chunks = ceil_div(I, chunk);
-    Scratch<T> scores(std::min(block, B) * I), own(block);
+    Scratch<T> scores(std::min(block, B) * I), own(block), others(block);
     Scratch<Part<T>> parts(std::min(block, B) * chunks);
-    Scratch<CrossEntropy> losses(block);
-    double loss = 0.0;
     for (Index b0 = 0; b0 < B; b0 += block) {
         const Index R = std::min(block, B - b0);
         const Scores<T> z{scores.data(), R, I, true};
@@ -229,10 +227,11 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
             for (Index c = 0; c < chunks; ++c) top = part[c].maximum > top ? part[c].maximum : top;
             const auto to_top = [=](Index c) { return part[c].sum == T(0) ? 0.0 : std::exp(part[c].maximum - top); };
             for (Index c = 0; c < chunks; ++c) sum += part[c].sum * to_top(c);
-            losses[b] = CrossEntropy(top, sum, own[b]);
-            for (Index c = 0; c < chunks; ++c) part[c].sum = static_cast<T>(to_top(c) * losses[b].factor / divisor);
+            const CrossEntropy loss(top, sum, own[b]);
+            for (Index c = 0; c < chunks; ++c) part[c].sum = static_cast<T>(to_top(c) * loss.factor / divisor);
+            others[b] = static_cast<T>(loss.others / divisor);
+            losses[b0 + b] = loss.loss / divisor;
         });
-        for (Index b = 0; b < R; ++b) loss += losses[b].loss;
         const Gradients<T> to{d_hidden + b0 * d, d_weight, d_bias};
         gradients(ex, to, z, packed, items, b0 == 0, [&](Index j0, Index j1) {
             const Index width = j1 - j0;
@@ -242,31 +241,29 @@ double full_softmax(const Exec& ex, T* d_hidden, T* d_weight, T* d_bias, const T
 #pragma omp simd
                 for (Index j = 0; j < width; ++j) row[j] *= factor;
                 const Index t = target[b0 + b] - j0;
-                if (t >= 0 && t < width) row[t] = static_cast<T>(-losses[b].others / divisor);
+                if (t >= 0 && t < width) row[t] = -others[b];
             }
         });
     }
-    return loss / divisor;
 }
 
 template <class T>
-double sampled_head(const Exec& ex, T* d_hidden, T* d_rows, T* d_bias, const T* hidden, const T* weight, const T* bias,
-                    const Id* ids, Index M, Index N, Index d, const Sampled<T>& how) {
+void sampled_head(const Exec& ex, double* losses, T* d_hidden, T* d_rows, T* d_bias, const T* hidden, const T* weight,
+                  const T* bias, const Id* ids, Index M, Index N, Index d, const Sampled<T>& how) {
     const Items<T> items{weight, bias, ids, d};
     Scratch<T> scores(M * N);
     const Scores<T> z{scores.data(), M, N, false};
     Hidden<T> packed(ex, hidden, M, d);
     parallel_ranges(ex, N, z.chunk, [&](Index j0, Index j1) { chunk_scores(z, packed, items, j0, j1); });
-    const double loss = sampled_loss(ex, z.data, z.data, M, N, how);
+    sampled_loss(ex, losses, z.data, z.data, M, N, how);
     gradients(ex, Gradients<T>{d_hidden, d_rows, d_bias}, z, packed, items, true, [](Index, Index) {});
-    return loss;
 }
 
 #define INSTANTIATE(T)                                                                                           \
-    template double full_softmax(const Exec&, T*, T*, T*, const T*, const T*, const T*, const Id*, Index, Index, \
-                                 Index, double);                                                                 \
-    template double sampled_head(const Exec&, T*, T*, T*, const T*, const T*, const T*, const Id*, Index, Index, \
-                                 Index, const Sampled<T>&);
+    template void full_softmax(const Exec&, double*, T*, T*, T*, const T*, const T*, const T*, const Id*, Index, \
+                               Index, Index, double);                                                            \
+    template void sampled_head(const Exec&, double*, T*, T*, T*, const T*, const T*, const T*, const Id*, Index, \
+                               Index, Index, const Sampled<T>&);
 PYREC_FLOATS(INSTANTIATE)
 
 }  // namespace pyrec::cpu

@@ -27,6 +27,46 @@ struct Steps {
 
 namespace PYREC_BACKEND {
 
+#ifdef PYREC_CUDA
+// What the steps of a packed sequence do besides products, for the cells below: the caller walks through the steps, and
+// s is the product of a step's states p (rows,d) with those columns of u that it takes. x, gates and d_x are a step's
+// rows of those arrays. carry (rows,d) comes as the gradient that later steps left, and is left as what flows past the
+// product; what flows through it is the caller's to add (of the LSTM and the plain network: all there is).
+
+// s (rows,2d), of the columns [r|z]: all of gates but c.
+template <class T>
+void gru_before_gates(const Exec& ex, T* gates, T* rp, const T* s, const T* x, const T* p, Index rows, Index d);
+// s (rows,d), of rp and the columns [c].
+template <class T>
+void gru_before_states(const Exec& ex, T* h, T* gates, const T* s, const T* x, const T* p, Index rows, Index d);
+// d_x but r.
+template <class T>
+void gru_before_states_back(const Exec& ex, T* d_x, T* carry, const T* d_h, const T* gates, const T* p, Index rows,
+                            Index d);
+// d_rp (rows,d), which came back through the product of rp.
+template <class T>
+void gru_before_gates_back(const Exec& ex, T* d_x, T* carry, const T* d_rp, const T* gates, const T* p, Index rows,
+                           Index d);
+
+// d_s (rows,3d) is the gradient of s.
+template <class T>
+void gru_after_step(const Exec& ex, T* h, T* gates, T* m, const T* s, const T* x, const T* p, const T* bias, Index rows,
+                    Index d);
+template <class T>
+void gru_after_back(const Exec& ex, T* d_x, T* d_s, T* carry, const T* d_h, const T* gates, const T* m, const T* p,
+                    Index rows, Index d);
+
+template <class T>
+void lstm_step(const Exec& ex, T* h, T* c, T* gates, const T* s, const T* x, const T* q, Index rows, Index d);
+template <class T>
+void lstm_back(const Exec& ex, T* d_x, T* carry, T* carry_c, const T* d_h, const T* d_c, const T* c, const T* gates,
+               const T* q, Index rows, Index d);
+
+// n elements.
+template <class T> void rnn_step(const Exec& ex, T* h, const T* s, const T* x, Index n);
+template <class T> void rnn_back(const Exec& ex, T* d_x, const T* carry, const T* d_h, const T* h, Index n);
+#else
+
 // GRU with the reset before the product (Cho et al. 2014, arXiv:1406.1078), blocks [c|r|z]:
 //   r = sigma(x_r + p U_r);  z = sigma(x_z + p U_z);  c = tanh(x_c + (r * p) U_c);  h = (1 - z) * p + z * c
 // gates (n,3d) = [c|r|z], rp (n,d) = r * p.
@@ -64,6 +104,7 @@ void rnn_forward(const Exec& ex, T* h, const T* x, const T* h0, const T* u, cons
 template <class T>
 void rnn_backward(const Exec& ex, T* d_x, T* d_h0, T* d_u, const T* d_h, const T* h, const T* h0, const T* u,
                   const Steps& steps, Index d);
+#endif
 
 }  // namespace PYREC_BACKEND
 }  // namespace pyrec

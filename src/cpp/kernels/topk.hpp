@@ -1,7 +1,7 @@
 // The k best items of every row, without a rows x items matrix of scores. n rows, I items, k kept.
 //
 // Order: higher score, then smaller id; NaN after every number. Where fewer than k items can be ranked, out_items is
-// padded with -1 and out_scores with -inf. All functions return how many NaN scores they met.
+// padded with -1 and out_scores with -inf. On the CPU all selections return how many NaN scores they met.
 #pragma once
 #include "lists.hpp"
 
@@ -12,6 +12,12 @@ struct Filter {
     IdLists excluded, candidates;
 };
 
+#ifdef PYREC_CUDA
+// scores (n,I), which the caller makes of factors by a dense product;  nans (n): how many a row has
+template <class T>
+void top_k(const Exec& ex, Id* out_items, T* out_scores, Id* nans, const T* scores, Index n, Index I, Index k,
+           const Filter& filter);
+#else
 // scores (n,I)
 template <class T>
 Index top_k(const Exec& ex, Id* out_items, T* out_scores, const T* scores, Index n, Index I, Index k,
@@ -37,5 +43,6 @@ void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const T* W, Ind
 template <class T>
 void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const Csr<T>& W, const Index* rows, const Index* items,
                         Index m);
+#endif
 
 }  // namespace pyrec::PYREC_BACKEND

@@ -1,20 +1,7 @@
-#include "random.hpp"
+#include "random.cuh"
 
 namespace pyrec::cuda {
 namespace {
-
-// out[k] = f(element first + k of the stream); a thread takes both halves of the words of an example.
-template <class T, class F> __device__ void fill(T* out, Index n, const Stream& stream, std::uint64_t first, F f) {
-    const std::uint64_t begin = first / 2, end = (first + static_cast<std::uint64_t>(n) + 1) / 2;
-    grid_stride(static_cast<Index>(end - begin), [=](Index p) {
-        const std::uint64_t example = begin + static_cast<std::uint64_t>(p);
-        const Words w = random_words(stream, example, 0);
-        for (int half = 0; half < 2; ++half) {
-            const Index k = static_cast<Index>(2 * example + static_cast<std::uint64_t>(half) - first);
-            if (k >= 0 && k < n) out[k] = f(half_of(w, half));
-        }
-    });
-}
 
 template <class T> __global__ void uniform(T* out, Index n, Stream stream, std::uint64_t first) {
     fill(out, n, stream, first, [](std::uint64_t bits) { return unit_interval<T>(bits); });
@@ -32,7 +19,7 @@ __global__ void integers(Index* out, Index n, std::uint64_t high, Stream stream,
 }  // namespace
 
 template <class T> void random_uniform(const Exec& ex, T* out, Index n, const Stream& stream, std::uint64_t first) {
-    launch(uniform<T>, grid_for(n / 2 + 1), kBlock, 0, ex.stream, out, n, stream, first);
+    launch(uniform<T>, stream_grid(n), kBlock, 0, ex.stream, out, n, stream, first);
 }
 
 template <class T>
@@ -42,7 +29,7 @@ void random_uniform_at(const Exec& ex, T* out, const Index* position, Index n, c
 
 void random_integers(const Exec& ex, Index* out, Index n, std::uint64_t high, const Stream& stream,
                      std::uint64_t first) {
-    launch(integers, grid_for(n / 2 + 1), kBlock, 0, ex.stream, out, n, high, stream, first);
+    launch(integers, stream_grid(n), kBlock, 0, ex.stream, out, n, high, stream, first);
 }
 
 #define INSTANTIATE(T)                                                                  \
