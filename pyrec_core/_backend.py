@@ -14,6 +14,7 @@ import numpy as np
 
 from . import _blas, _detect
 from ._validation import check_choice, check_int
+from ._validation import is_cuda as is_cuda
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the arrays decide the device
 DEVICES = ("cpu", "cuda")
@@ -59,7 +60,9 @@ def cuda_problem() -> str:
     except ImportError as error:
         if importlib.util.find_spec(f"{__package__}._cuda") is not None:
             return f"the CUDA module does not load: {error}"
-        return "pyrec_core was built without CUDA (it is built where nvcc is found, or PYREC_CUDA=ON says what is missing)"
+        return (
+            "pyrec_core was built without CUDA (it is built where nvcc is found, or PYREC_CUDA=ON says what is missing)"
+        )
     status: str = native.cuda_status()
     if status:
         return status
@@ -90,11 +93,6 @@ def to_host(array: Array) -> Any:
 def device_of(array: Array) -> str:
     """Return "cpu" or "cuda", where ``array`` lies."""
     return "cuda" if is_cuda(array) else "cpu"
-
-
-def is_cuda(array: Any) -> bool:
-    """Whether ``array`` lies on a CUDA device (CuPy, PyTorch, Numba, ...)."""
-    return hasattr(array, "__cuda_array_interface__")
 
 
 def backend_of(*arrays: Array, n_threads: int | None = None) -> tuple[Any, Any, int]:

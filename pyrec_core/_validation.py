@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 MAX_ID = np.iinfo(np.int32).max
 MAX_FLOAT32_INT = 2**24  # every integer up to here is exact in float32
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_DLPACK_CUDA = (2, 13)  # kDLCUDA and kDLCUDAManaged, types of devices
 _T = TypeVar("_T")
 
 
@@ -183,20 +184,34 @@ def _cast(data: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def as_array(name: str, a: ArrayLike) -> NDArray[Any]:
-    """Return ``np.asarray(a)``, refusing ragged lists and sparse matrices with the argument's name."""
+    """Return ``np.asarray(a)``, refusing ragged lists, sparse matrices and arrays on a GPU with the argument's name."""
     if sp.issparse(a):
         raise TypeError(f"{name} must be a dense array, got a sparse {type(a).__name__}")
+    if is_cuda(a):
+        raise TypeError(f"{name} must be an array on the CPU, got {type(a).__module__}.{type(a).__name__} on a GPU")
+    if hasattr(a, "__dlpack__") and not hasattr(a, "__array__"):
+        return np.from_dlpack(a)  # type: ignore[arg-type]
     try:
         return np.asarray(a)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array, got {type(a).__name__}: {error}") from None
 
 
+def is_cuda(a: Any) -> bool:
+    """Whether ``a`` is an array on a CUDA device (of CuPy, PyTorch, JAX, Numba, ...)."""
+    if isinstance(a, np.ndarray):
+        return False
+    if hasattr(a, "__cuda_array_interface__"):
+        return True
+    return hasattr(a, "__dlpack_device__") and int(a.__dlpack_device__()[0]) in _DLPACK_CUDA
+
+
 def _as_device_array(name: str, a: Any) -> Any:
     """Return `as_array`, or for an array on a CUDA device (of any library) the CuPy view of it."""
-    if not hasattr(a, "__cuda_array_interface__"):
+    if not is_cuda(a):
         return as_array(name, a)
-    return import_module("cupy").asarray(a)
+    cupy = import_module("cupy")
+    return cupy.asarray(a) if hasattr(a, "__cuda_array_interface__") else cupy.from_dlpack(a)
 
 
 def check_int(name: str, value: Any, *, low: int | None = None, high: int | None = None) -> int:
@@ -317,7 +332,7 @@ def check_inplace(name: str, a: Any, ndim: int | None) -> Any:
 
     That is all but a C-contiguous, writeable float32 or float64 array, of NumPy or on a CUDA device.
     """
-    if hasattr(a, "__cuda_array_interface__"):
+    if is_cuda(a):
         a = _as_device_array(name, a)
     elif not isinstance(a, np.ndarray):
         raise TypeError(f"{name} must be a NumPy or CuPy array, got {type(a).__name__}")

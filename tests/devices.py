@@ -59,6 +59,8 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return out[0] if out is not None else result
 
     def __array_function__(self, function, types, args, kwargs):
+        if function is np.repeat:
+            return StandIn.repeat(*args, **kwargs)
         return _device(function(*_host(args, function), **_host(kwargs, function)))
 
     @property
@@ -110,6 +112,21 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return f"on device: {self._host!r}"
 
 
+class _View:
+    """An array of another library "on the device", as NumPy reads it."""
+
+    def __init__(self, a):
+        self._a = a  # kept alive
+        if hasattr(a, "__cuda_array_interface__"):
+            self.__array_interface__ = a.__cuda_array_interface__
+
+    def __dlpack__(self, **options):
+        return self._a.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return 1, 0  # the CPU
+
+
 class StandIn(ModuleType):
     """In the place of the module ``cupy``."""
 
@@ -124,9 +141,21 @@ class StandIn(ModuleType):
     def asarray(a, dtype=None, order=None):
         if isinstance(a, DeviceArray):
             return DeviceArray(np.asarray(a._host, dtype, order))
+        if hasattr(a, "__cuda_array_interface__"):
+            return DeviceArray(np.asarray(_View(a), dtype, order))
         return DeviceArray(np.array(a, dtype, order=order or "C"))  # never shares memory with the host
 
     array = asarray
+
+    @staticmethod
+    def from_dlpack(a):
+        return DeviceArray(np.from_dlpack(_View(a)))
+
+    @staticmethod
+    def repeat(a, repeats, axis=None):
+        if isinstance(repeats, DeviceArray):
+            raise ValueError("repeats must be a number, or a list or tuple of them, not an array on the device")
+        return _device(np.repeat(_host(a, "repeat"), repeats, axis))
 
     @staticmethod
     def asnumpy(a):
@@ -191,6 +220,7 @@ def double(order):
     with ExitStack() as stack:
         stack.enter_context(patch.dict(sys.modules, {"cupy": stand_in}))
         stack.enter_context(patch.object(_backend, "cuda", lambda: module))
+        stack.enter_context(patch.object(_backend, "cuda_problem", str))  # none
         yield Device(order, stand_in)
 
 

@@ -127,7 +127,8 @@ def ease_weights(
     """
     l2, report = check_float("l2", l2, low=0.0), progress or (lambda share: None)
     if is_cuda(gram):
-        return _ease_on_device(gram, l2, check_bool("overwrite", overwrite), report)
+        weights: NDArray[Any] = _ease_on_device(gram, l2, check_bool("overwrite", overwrite), report)
+        return weights
     a = np.asarray(gram) if check_bool("overwrite", overwrite) else check_float_array("gram", gram, ndim=2)
     if not overwrite and np.may_share_memory(a, gram):
         a = a.copy()

@@ -108,21 +108,21 @@ def gemm(
     if bias is not None and xp.may_share_memory(out, bias):
         raise ValueError("out must not overlap bias, got overlapping memory")
     if is_cuda(a):
-        _device_gemm(xp, a.T if trans_a else a, b.T if trans_b else b, alpha, beta, out)
-        if bias is not None:
-            out += bias
+        _device_gemm(xp, a.T if trans_a else a, b.T if trans_b else b, alpha, beta, bias, out)
     else:
         native.gemm(ex, out, a, b, trans_a, trans_b, alpha, beta, bias)
     return out
 
 
-def _device_gemm(xp: Any, a: Array, b: Array, alpha: float, beta: float, out: Array) -> None:
+def _device_gemm(xp: Any, a: Array, b: Array, alpha: float, beta: float, bias: Array | None, out: Array) -> None:
     product = xp.matmul(a, b, out=out if beta == 0.0 else None)
     if alpha != 1.0:
         product *= alpha
     if beta != 0.0:
         out *= beta
         out += product
+    if bias is not None:
+        out += bias
 
 
 def syrk(

@@ -88,7 +88,7 @@ class Layer(ABC):
                     setattr(part, name, to_device(getattr(part, name), device))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return NumPy copies of the arrays that are no parameters but belong to a trained model, by their dotted names."""
+        """Return NumPy copies of the arrays that are no parameters but belong to a trained model, by dotted names."""
         return {name: to_host(array).copy() for name, array in self._state().items()}
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:

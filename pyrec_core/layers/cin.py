@@ -94,7 +94,7 @@ class CIN(Layer):
 
         def backprop(d_y: Any) -> Any:
             d_y = check_like("d_y", d_y, y.shape, y.dtype)
-            d_pooled = np.split(d_y, np.cumsum(self._n_pooled)[:-1], axis=1)
+            d_pooled = np.split(d_y, np.cumsum(self._n_pooled)[:-1].tolist(), axis=1)
             d_x, d_hidden = np.zeros_like(x), np.zeros_like(inputs[-1])
             for k in reversed(range(len(maps))):
                 d_maps = cin_pool_backward(d_pooled[k], d_hidden, maps[k], activation=self.activation)

@@ -80,7 +80,7 @@ class Concat(_Parallel):
         if len({y.shape[:-1] for y in outputs}) > 1:
             shapes = ", ".join(str(y.shape) for y in outputs)
             raise ValueError(f"layers must have outputs that differ in the last axis only, got shapes {shapes}")
-        ends = np.cumsum([y.shape[-1] for y in outputs])[:-1]
+        ends = np.cumsum([y.shape[-1] for y in outputs])[:-1].tolist()
 
         def backprop(d_y: Any) -> Any:
             parts = [contiguous(part) for part in np.split(d_y, ends, axis=-1)]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .._backend import array_module
 from .._random import Source
 from .._validation import check_float_dtype, check_ids, check_int, check_like
 from ..kernels.embedding import (
@@ -23,7 +24,7 @@ from ._init import normal
 
 
 class Fields(NamedTuple):
-    """Examples of m fields each.
+    """Examples of m fields each; the arrays are all NumPy's or all CuPy's.
 
     A field has one id in each example or, where there are ``offsets``, any number of them: their embeddings, and their
     weights, are then summed, each times its value.
@@ -70,8 +71,10 @@ class Fields(NamedTuple):
             return Fields(self.ids[rows], None if self.values is None else self.values[rows], None, crosses)
         within = self.offsets[rows]
         lengths = within[:, -1] - within[:, 0]
-        shift = np.cumsum(lengths) - lengths - within[:, 0]  # from where an example lies to where it comes to lie
-        at = np.arange(lengths.sum()) - np.repeat(shift, lengths)
+        ends = np.cumsum(lengths)
+        shift = ends - lengths - within[:, 0]  # from where an example lies to where it comes to lie
+        at = array_module(ends).arange(int(lengths.sum()))
+        at -= shift[np.searchsorted(ends, at, side="right")]  # CuPy has no np.repeat of different counts
         values = None if self.values is None else self.values[at]
         return Fields(self.ids[at], values, within + shift[:, None], crosses)
 
@@ -92,7 +95,8 @@ def _fields(x: Any) -> Fields:
 
 def _begins(starts: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the offsets of bags that begin at ``starts``; the last ends where the last example does."""
-    return np.append(starts.reshape(-1), offsets[-1:, -1] if len(offsets) else 0)
+    end = offsets[-1:, -1] if len(offsets) else array_module(offsets).zeros(1, np.int64)
+    return np.concatenate([starts.reshape(-1), end])
 
 
 class FieldEmbedding(Layer):
@@ -292,5 +296,5 @@ class CrossWeights(Layer):
 def _rows_of(ids: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return the offsets of the rows of a matrix of ids."""
     n, m = np.shape(ids)
-    begins: NDArray[np.int64] = np.arange(n + 1) * m
+    begins: NDArray[np.int64] = array_module(ids).arange(n + 1) * m
     return begins

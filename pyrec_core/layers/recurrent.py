@@ -174,7 +174,8 @@ class GRU(_Recurrent):
 
     def zero_state(self, n: int) -> NDArray[Any]:
         """Return the state of ``n`` sequences that have not begun: zeros (n, hidden)."""
-        return array_module(self.u.value).zeros((n, len(self.u.value)), self.u.value.dtype)
+        state: NDArray[Any] = array_module(self.u.value).zeros((n, len(self.u.value)), self.u.value.dtype)
+        return state
 
     def _run(self, a: NDArray[Any], state: Any, steps: ArrayLike | None) -> _Run:
         bias = None if self.bh is None else self.bh.value
@@ -251,7 +252,8 @@ class RNN(_Recurrent):
 
     def zero_state(self, n: int) -> NDArray[Any]:
         """Return the state of ``n`` sequences that have not begun: zeros (n, hidden)."""
-        return array_module(self.u.value).zeros((n, len(self.u.value)), self.u.value.dtype)
+        state: NDArray[Any] = array_module(self.u.value).zeros((n, len(self.u.value)), self.u.value.dtype)
+        return state
 
     def _run(self, a: NDArray[Any], state: Any, steps: ArrayLike | None) -> _Run:
         h = rnn_forward(a, state, self.u.value, steps=steps)

@@ -8,6 +8,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import check_device, to_host
 from .._errors import TrainingInterrupted
 from .._random import Source, seed_of
 from .._validation import check_float, check_int
@@ -16,7 +17,7 @@ from ..train import Callback, EarlyStopping, Progress, Snapshot, Training, fit_l
 from ._estimator import Estimator, parameters
 
 # What may differ between a training and the one that resumes it; the seed is compared instead of random_state.
-_FREE = {"n_epochs", "callbacks", "n_threads", "random_state", "verbose"}
+_FREE = {"n_epochs", "callbacks", "device", "n_threads", "random_state", "verbose"}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -36,6 +37,9 @@ class Trained(Estimator):
         What is held out for early stopping if there is no ``validation_data``.
     callbacks : sequence of `pyrec_core.train.Callback`
         Such as `pyrec_core.train.Checkpoint`. They are not saved with the model.
+    device : {"cpu", "cuda"}
+        Where the network is trained and used, with float32 results that agree to about 1e-5. What is learned comes back
+        as NumPy arrays: `set_params` lets a model that was fitted on one device predict on the other.
     n_threads : int, optional
         Threads to use; None: all CPUs this process may use. Results do not depend on it.
     random_state : int, optional
@@ -60,6 +64,7 @@ class Trained(Estimator):
     early_stopping: bool | int = False
     validation_fraction: float = 0.1
     callbacks: Any = ()
+    device: str = "cpu"
     n_threads: int | None = None
     random_state: int | None = None
     verbose: bool | None = None
@@ -70,6 +75,7 @@ class Trained(Estimator):
     weights_: dict[str, NDArray[Any]] = field(init=False)
 
     _plain: ClassVar[tuple[str, ...]] = ("optimizer", "learning_rate")  # parameters that files hold as plain values
+    _on_gpu: ClassVar[bool] = False  # whether all kernels of the model have CUDA versions
 
     def _beginning(self, resume: Any, *data: NDArray[Any]) -> tuple[Source, Snapshot | None, dict[str, Any]]:
         """Return the source of random numbers, the checkpoint to go on from, and what describes this training."""
@@ -125,6 +131,9 @@ class Trained(Estimator):
 
     def _check_trained(self) -> None:
         """Check the fields of this base."""
+        if self.device == "cuda" and not self._on_gpu:
+            raise ValueError(f"device must be 'cpu' for {type(self).__name__}, which is not made for a GPU, got 'cuda'")
+        check_device(self.device)
         check_int("n_epochs", self.n_epochs, low=1)
         check_int("batch_size", self.batch_size, low=1)
         if not isinstance(self.early_stopping, bool):
@@ -158,11 +167,16 @@ class _Watch(Callback):
 
 def _learned(network: Any, training: Training) -> dict[str, Any]:
     return {
-        "weights_": {name: p.value for name, p in network.named_params().items()},
+        "weights_": weights_of(network),
         "loss_curve_": np.array(training.losses, np.float64),
         "validation_scores_": np.array(training.scores, np.float64),
         "n_epochs_": training.epoch,
     }
+
+
+def weights_of(network: Any) -> dict[str, NDArray[Any]]:
+    """Return the parameters of a network by name, on the host."""
+    return {name: to_host(p.value) for name, p in network.named_params().items()}
 
 
 def with_l2(optimizer: Optimizer, l2: float) -> Optimizer:

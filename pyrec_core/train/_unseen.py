@@ -53,4 +53,5 @@ class Unseen:
         u = uniform_at(positions, seed=source.seed, purpose="negatives", epoch=source.epoch, n_threads=n_threads)
         rank = (u * self.counts[users]).astype(np.int64)  # u < 1, so below the count: it has far fewer than 53 bits
         before = np.searchsorted(self._others_before, users * self._n_items + rank, side="right") - self._begin[users]
-        return (rank + before).astype(np.int32)
+        items: NDArray[np.int32] = (rank + before).astype(np.int32)
+        return items

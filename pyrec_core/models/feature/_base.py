@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._backend import use_threads
+from ..._backend import to_device, use_threads
 from ..._errors import TrainingInterrupted
 from ..._random import Source
 from ..._validation import as_array, check_bool, check_choice, check_float, check_int
@@ -17,11 +17,11 @@ from ...kernels.losses import binary_cross_entropy, squared_error
 from ...layers import Fields, Layer
 from ...optim import Optimizer
 from ...train import shuffled
-from .._trained import Trained, with_l2
+from .._trained import Trained, weights_of, with_l2
 from ._encoder import FeatureEncoder
 from ._inputs import Layout, encode, learn_layout
 from ._labels import check_labels, labels_of
-from ._running import Scorer, held_out_rows, only_for, rows_in, run, with_target
+from ._running import Scorer, held_out_rows, moved, only_for, rows_in, run, with_target
 
 _INNER = "encoder__"
 
@@ -52,7 +52,7 @@ class FeatureModel(Trained, ABC):
     n_epochs, batch_size, optimizer, learning_rate, early_stopping, validation_fraction, callbacks
         How to train: as in all models that are trained. The validation score is the AUC of a classifier, and minus the
         RMSE of a regressor.
-    n_threads, random_state, verbose
+    device, n_threads, random_state, verbose
         As in all models.
 
     Attributes
@@ -97,6 +97,7 @@ class FeatureModel(Trained, ABC):
     classes_: NDArray[Any] = field(init=False)
     state_: dict[str, NDArray[Any]] = field(init=False)
 
+    _on_gpu: ClassVar[bool] = True
     _linear: ClassVar[bool] = True  # whether there is a linear part, which gives crosses their weights
 
     def fit(self, X: Any, y: ArrayLike | None = None, validation_data: Any = None, resume: Any = None) -> Self:
@@ -121,6 +122,8 @@ class FeatureModel(Trained, ABC):
 
         Raises
         ------
+        ImportError
+            ``device="cuda"`` where that cannot be used; the message says why.
         TypeError
             A parameter, ``X`` or ``y`` of the wrong type.
         ValueError
@@ -150,7 +153,9 @@ class FeatureModel(Trained, ABC):
             shown = encode(other, layout, state["seen_"], self.handle_unknown)
             validation = shown, check_labels(labels_of_other, shown.n_examples, self.loss, labels)[0]
         network = self._build(layout, source)
-        validate = None if validation is None else Scorer(network, *validation, self.loss)
+        network.to(self.device)
+        validate = None if validation is None else Scorer(network, *validation, self.loss, self.device)
+        fields, target = moved(fields, self.device), to_device(target, self.device)
 
         def batches(epoch: int) -> Any:
             return self._batches(len(target), source)
@@ -195,12 +200,14 @@ class FeatureModel(Trained, ABC):
         if first:
             source, _, _ = self._beginning(None, fields.ids, target)
             network = self._build(layout, source)
+            network.to(self.device)
             state = self._layout_state(layout, fields, labels, encoder)
             losses, epoch = np.empty(0), 0
         else:
             network, source = self._network()
             state = {**self._fitted_attributes(), "seen_": self.seen_ | rows_in(fields, layout)}
             losses, epoch = self.loss_curve_, self.n_epochs_
+        fields, target = moved(fields, self.device), to_device(target, self.device)
         optimizer, total = self._optimizer_of(network), 0.0
         with use_threads(self.n_threads):
             source.begin(epoch)
@@ -209,7 +216,7 @@ class FeatureModel(Trained, ABC):
                 optimizer.step(network.params())
                 total += loss * n
         learned = {
-            "weights_": {name: p.value for name, p in network.named_params().items()},
+            "weights_": weights_of(network),
             "loss_curve_": np.append(losses, total / len(target)),
             "validation_scores_": np.empty(0),
             "n_epochs_": epoch + 1,
@@ -268,7 +275,8 @@ class FeatureModel(Trained, ABC):
         """Return the network: from `Fields` to outputs (n, 1)."""
 
     def _batches(self, n: int, source: Source) -> Iterator[NDArray[np.int64]]:
-        return shuffled(n, self.batch_size, source, fewest=2)  # one example has no mean to be normalised by
+        # one example has no mean to be normalised by
+        return shuffled(n, self.batch_size, source, fewest=2, device=self.device)
 
     def _step(self, network: Layer, fields: Fields, target: NDArray[np.float32]) -> tuple[float, float]:
         outputs, backprop = network.forward(fields, train=True)
@@ -284,7 +292,7 @@ class FeatureModel(Trained, ABC):
         X = X if encoder is None else encoder.transform(X)
         fields = encode(X, self._layout(), self.seen_, self.handle_unknown, type(self).__name__)
         network, _ = self._network()
-        outputs = run(network, fields, self.n_threads)
+        outputs = run(network, fields, self.n_threads, self.device)
         return outputs + np.log(self.negative_rate) if self.loss == "logistic" else outputs
 
     def _new_encoder(self) -> FeatureEncoder | None:
@@ -316,7 +324,7 @@ class FeatureModel(Trained, ABC):
         vars(self)["_made"] = network, source
 
     def _network(self) -> tuple[Layer, Source]:
-        """Return the network of the fitted weights, and where it takes random numbers from."""
+        """Return the network of the fitted weights, on the device, and where it takes random numbers from."""
         made: tuple[Layer, Source] | None = vars(self).get("_made")
         if made is None:
             source = Source(0 if self.random_state is None else self.random_state)
@@ -325,6 +333,7 @@ class FeatureModel(Trained, ABC):
                 p.value = self.weights_[name]
             network.load_state(self.state_)
             vars(self)["_made"] = made = network, source
+        made[0].to(self.device)  # which may be another one than it was made or used on before
         return made
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

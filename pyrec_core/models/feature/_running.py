@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._backend import use_threads
+from ..._backend import array_module, to_device, to_host, use_threads
 from ..._features import Features
 from ..._random import Source
 from ...kernels.random import integers
@@ -38,22 +38,30 @@ class only_for:
 class Scorer:
     """Scores a network in training on held-out examples: larger is better."""
 
-    def __init__(self, network: Layer, fields: Fields, target: NDArray[np.float32], loss: str) -> None:
-        self.network, self.fields, self.target, self.loss = network, fields, target, loss
+    def __init__(self, network: Layer, fields: Fields, target: NDArray[np.float32], loss: str, device: str) -> None:
+        self.network, self.fields, self.target, self.loss = network, moved(fields, device), target, loss
+        self.device = device
 
     def __call__(self) -> float:
-        outputs = run(self.network, self.fields, None)
+        outputs = run(self.network, self.fields, None, self.device)
         return global_auc(self.target, outputs) if self.loss == "logistic" else -rmse(self.target, outputs)
 
 
-def run(network: Layer, fields: Fields, n_threads: int | None) -> NDArray[np.float64]:
+def run(network: Layer, fields: Fields, n_threads: int | None, device: str) -> NDArray[np.float64]:
+    """Return what a network on ``device`` makes of examples, some at a time."""
     n = fields.n_examples
     outputs = np.empty(n)
     with use_threads(n_threads):
         for first in range(0, n, _ROWS_AT_ONCE):
-            rows = np.arange(first, min(n, first + _ROWS_AT_ONCE))
-            outputs[rows] = network(fields.take(rows))[:, 0]
+            last = min(n, first + _ROWS_AT_ONCE)
+            some = fields.take(array_module(fields.ids).arange(first, last))
+            outputs[first:last] = to_host(network(moved(some, device))[:, 0])
     return outputs
+
+
+def moved(fields: Fields, device: str) -> Fields:
+    """Return examples on ``device``."""
+    return Fields(*(None if a is None else to_device(a, device) for a in fields))  # type: ignore[arg-type]
 
 
 def rows_in(fields: Fields, layout: Layout) -> NDArray[np.bool_]:

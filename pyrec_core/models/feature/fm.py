@@ -20,7 +20,7 @@ class FM(FeatureModel):
     dropout : float in [0, 1)
         Share of the sum of the pairs, before it is summed over the dimensions, that is dropped in training.
     loss, l2, field_sizes, handle_unknown, encoder, negative_rate, n_epochs, batch_size, optimizer, learning_rate,
-    early_stopping, validation_fraction, callbacks, n_threads, random_state, verbose
+    early_stopping, validation_fraction, callbacks, device, n_threads, random_state, verbose
         As in all models of this door: see `FeatureModel`, also for the attributes.
 
     Examples

@@ -30,7 +30,7 @@ class PNN(FeatureModel):
     batch_norm : bool
         Whether hidden layers are normalised over the batch.
     loss, l2, field_sizes, handle_unknown, encoder, negative_rate, n_epochs, batch_size, optimizer, learning_rate,
-    early_stopping, validation_fraction, callbacks, n_threads, random_state, verbose
+    early_stopping, validation_fraction, callbacks, device, n_threads, random_state, verbose
         As in all models of this door: see `FeatureModel`, also for the attributes.
 
     Examples

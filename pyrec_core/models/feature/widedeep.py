@@ -35,7 +35,7 @@ class WideDeep(FeatureModel):
     l1 : float >= 0
         Penalty of the absolute weights of the wide part: many are then 0. Only FTRL has one.
     loss, l2, field_sizes, handle_unknown, encoder, negative_rate, n_epochs, batch_size, optimizer, learning_rate,
-    early_stopping, validation_fraction, callbacks, n_threads, random_state, verbose
+    early_stopping, validation_fraction, callbacks, device, n_threads, random_state, verbose
         As in all models of this door: see `FeatureModel`, also for the attributes.
 
     Examples

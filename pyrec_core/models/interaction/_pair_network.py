@@ -123,7 +123,7 @@ class PairNetwork(Layer):
         of_user, of_item = np.split(lowest.w.value, 2)
         from_users, from_items = gemm(p_mlp, of_user), gemm(q_mlp, of_item)
         from_users += _bias(lowest).value
-        logits = gemm(p_gmf * of_product.T, q_gmf, trans_b=True)
+        logits: NDArray[Any] = gemm(p_gmf * of_product.T, q_gmf, trans_b=True)
         logits += _bias(self.head).value
         for rows, columns in _blocks(len(users), len(items)):
             z = from_users[rows, None] + from_items[columns]
