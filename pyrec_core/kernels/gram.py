@@ -159,7 +159,7 @@ def _rounding(a: Array) -> float:
 
 def _ease_on_device(gram: Array, l2: float, overwrite: bool, report: Progress) -> NDArray[Any]:
     gram = check_inplace("gram", gram, 2) if overwrite else check_float_array("gram", gram, 2)
-    n, xp = _check_square("gram", gram), array_module(gram)
+    n, xp = _check_square("gram", gram, host=False), array_module(gram)
     a, own = xp.tril(gram), (xp.arange(n), xp.arange(n))
     a += xp.tril(gram, -1).T
     a[own] += a.dtype.type(l2)

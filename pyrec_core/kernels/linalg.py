@@ -45,8 +45,9 @@ def _check_host(name: str, a: Array) -> None:
         raise TypeError(f"{name} must be a NumPy array, as this runs on the CPU only, got one on a GPU")
 
 
-def _check_square(name: str, a: Matrix) -> int:
-    _check_host(name, a)
+def _check_square(name: str, a: Array, *, host: bool = True) -> int:
+    if host:
+        _check_host(name, a)
     check_inplace(name, a, ndim=2)
     if a.shape[0] != a.shape[1]:
         raise ValueError(f"{name} must be square, got shape {a.shape}")
