@@ -8,6 +8,9 @@ import pytest
 from pyrec_core._backend import to_host
 from pyrec_core.layers import (
     CIN,
+    GRU,
+    LSTM,
+    RNN,
     Activation,
     Add,
     AttentionPooling,
@@ -66,6 +69,10 @@ LAYERS = {
     "cross": (ROWS, lambda source: Cross(6, 3, source, **F8)),
     "cross, no layer": (ROWS, lambda source: Cross(6, 0, source, **F8)),
     "cin": (CUBE, lambda source: CIN(4, (4, 6, 3), source, activation="relu", split_half=True, **F8)),
+    "gru": (ROWS, lambda source: GRU(6, 4, source, **F8)),
+    "gru, reset before": (ROWS, lambda source: GRU(6, 4, source, reset="before", **F8)),
+    "lstm": (ROWS, lambda source: LSTM(6, 4, source, **F8)),
+    "rnn": (ROWS, lambda source: RNN(6, 4, source, **F8)),
     "pairwise sum": (CUBE, lambda source: PairwiseSum()),
     "bi-interaction": (CUBE, lambda source: BiInteraction()),
     "inner product": (CUBE, lambda source: InnerProduct()),
