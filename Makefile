@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find src -name '*.[chm]pp' -o -
 # The kernels behave as on any machine: no BLAS pinned by the environment.
 CLEAN_ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test bench lint docs dist sanitize simt tsan portable exhaustive clean help
+.PHONY: demo test bench lint docs dist sanitize simt ptxas tsan portable exhaustive clean help
 help:
 	@grep -E '^# ' Makefile | sed 's/^# //'
 
@@ -92,6 +92,10 @@ simt: $(VENV)/.installed
 	$(call SIMT,address) $(call PRELOAD,asan) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 $(SIMT_TESTS)
 	$(call SIMT,thread) $(call PRELOAD,tsan) TSAN_OPTIONS=halt_on_error=1 setarch -R \
 		$(SIMT_TESTS) --hypothesis-profile=few
+
+# make ptxas: registers, stack and spills of each CUDA kernel, into src/cuda/ptxas.md; needs nvcc
+ptxas:
+	$(PYTHON) tools/ptxas.py
 
 # make tsan: the kernels, called from several threads at once, under ThreadSanitizer
 NATIVE := tests/native/kernels.cpp $(wildcard src/cpp/kernels/*.cpp)

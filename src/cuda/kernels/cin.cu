@@ -19,6 +19,11 @@ static_assert(kRows == kSide * kQuad && kColumns == 2 * kSide * kQuad && kDepth 
 
 // Blocks that a multiprocessor must have registers for.
 template <class T> constexpr int kBlocksOfProcessor = sizeof(T) == 4 ? 2 : 1;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900  // where the compiler would have to spill for two
+template <class T> constexpr int kBlocksOfGradient = 1;
+#else
+template <class T> constexpr int kBlocksOfGradient = kBlocksOfProcessor<T>;
+#endif
 
 template <class T> struct alignas(16) Quad {
     T x[kQuad];
@@ -129,7 +134,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfProcessor<T>)
 // d_w[o,h,i] = sum d_out[b,o,d] xk[b,h,d] x0[b,i,d] over the columns (b, d) of a part, `span` of them: part k at
 // d_w + k O H m.
 template <class T>
-__global__ void __launch_bounds__(kThreads, kBlocksOfProcessor<T>)
+__global__ void __launch_bounds__(kThreads, kBlocksOfGradient<T>)
     weight_gradient(T* d_w, const T* d_out, const T* x0, const T* xk, Index N, Index span, int m, int H, int O, int D) {
     PYREC_SHARED(Step<T>, step);
     constexpr int loads = kRows * kDepth / kThreads, forms = kColumns * kDepth / kThreads;
