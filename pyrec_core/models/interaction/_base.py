@@ -32,8 +32,8 @@ SCORE_DEPTH = 100
 class InteractionModel(FittedRows, ABC):
     """Base of the interaction models: a leaf adds ``_fit``, ``_top_k``, ``_pair_scores``, ``_similar_items``.
 
-    The scoring hooks get ``Users``: what they have, and who they are if they are users of the training data. A model that
-    scores by what they have answers new users as well; one that does not is a `KnownUsersModel`.
+    The scoring hooks get ``Users``: what they have, and who they are if they are users of the training data. A model
+    that scores by what they have answers new users as well; one that does not is a `KnownUsersModel`.
 
     Parameters
     ----------
