@@ -76,10 +76,10 @@ def _device(name):
 def devices():
     """All devices that there are."""
     names = []
-    with suppress(ImportError):
+    with suppress(ModuleNotFoundError):  # not there; one that does not load is an error
         simt()
         names += ORDERS
-    with suppress(ImportError):
+    with suppress(ModuleNotFoundError):
         cupy = importlib.import_module("cupy")
         with suppress(cupy.cuda.runtime.CUDARuntimeError):
             names += ["cuda"] * (cupy.cuda.runtime.getDeviceCount() > 0)

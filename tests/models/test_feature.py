@@ -63,6 +63,14 @@ def test_a_resumed_training_has_the_bits_of_an_uninterrupted_one(model, examples
     assert same_bits(whole.predict_proba(examples[0]), resumed.predict_proba(examples[0]))
 
 
+def test_training_resumes_on_the_same_numbers_only(tmp_path):
+    X = np.random.default_rng(0).normal(size=(60, 3))  # as ids all rows are alike: only their values differ
+    y = X[:, 0] > 0
+    FM(**SMALL, callbacks=(Checkpoint(tmp_path / "training"),)).fit(X, y)
+    with pytest.raises(ValueError, match="resume must name a checkpoint of the same training, got differences"):
+        FM(**SMALL).fit(X + 1.0, y, resume=tmp_path / "training")
+
+
 def test_ctrl_c_leaves_a_usable_model(examples):
     class Interrupt(Callback):
         def epoch(self, training):

@@ -139,7 +139,7 @@ class FeatureModel(Trained, ABC):
         layout = self._learn_layout(X)
         fields = encode(X, layout, None, self.handle_unknown)
         target, labels = check_labels(y, fields.n_examples, self.loss, None)
-        source, snapshot, about = self._beginning(resume, fields.ids, target)
+        source, snapshot, about = self._beginning(resume, target, *(part for part in fields if part is not None))
         validation = None
         if validation_data is None and self.early_stopping:
             kept, held_out = held_out_rows(len(target), self.validation_fraction, source)
@@ -198,7 +198,7 @@ class FeatureModel(Trained, ABC):
         known = classes if first else getattr(self, "classes_", None)
         target, labels = check_labels(y, fields.n_examples, self.loss, known)
         if first:
-            source, _, _ = self._beginning(None, fields.ids, target)
+            source, _, _ = self._beginning(None)
             network = self._build(layout, source)
             network.to(self.device)
             state = self._layout_state(layout, fields, labels, encoder)
