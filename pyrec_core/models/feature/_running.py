@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._backend import array_module, to_device, to_host, use_threads
 from ..._features import Features
 from ..._random import Source
+from ..._validation import trusted_inputs
 from ...kernels.random import integers
 from ...layers import Fields, Layer
 from ...metrics import global_auc, rmse
@@ -51,7 +52,7 @@ def run(network: Layer, fields: Fields, n_threads: int | None, device: str) -> N
     """Return what a network on ``device`` makes of examples, some at a time."""
     n = fields.n_examples
     outputs = np.empty(n)
-    with use_threads(n_threads):
+    with use_threads(n_threads), trusted_inputs():
         for first in range(0, n, _ROWS_AT_ONCE):
             last = min(n, first + _ROWS_AT_ONCE)
             some = fields.take(array_module(fields.ids).arange(first, last))
