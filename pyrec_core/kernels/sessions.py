@@ -50,8 +50,8 @@ def plan(state: Array, offsets: Array, order: Array, steps: int, *, fewest: int 
     Every lane works through a session, one pair of neighbouring events a step. A lane whose session is over gets the
     next one; when there is none left it is removed, and the others move up.
 
-    Plans are the same on all devices. On a GPU only how many lanes the steps have is read back, once a call; a session
-    or a state is looked at when its turn comes.
+    Plans are the same on all devices. From a GPU the host reads back how many lanes the steps have, once a call, and no
+    more: sessions are looked at there when their turn comes.
 
     Parameters
     ----------
@@ -69,6 +69,13 @@ def plan(state: Array, offsets: Array, order: Array, steps: int, *, fewest: int 
     -------
     Plan
         Of fewer steps than asked for where the epoch ends, of none after its end.
+
+    Raises
+    ------
+    TypeError
+        Offsets or sessions that are not integers; NumPy and CuPy arrays together.
+    ValueError
+        Offsets that do not rise from 0, a session of fewer than two events, a state of another kind.
 
     Examples
     --------

@@ -88,8 +88,9 @@ class Lanes(_Training):
         states = self._states or self.network.zero_states(len(keep))
         if len(keep) != len(targets):  # told by their sizes: a look at the mask would wait for a device
             states = [state[keep] for state in states]
-        for state in states:
-            array_module(state).copyto(state, 0.0, where=reset[:, None])
+        for state in states:  # not by an index: how many rows it names would have to be read, too
+            xp = array_module(state)
+            xp.copyto(state, 0.0, where=xp.broadcast_to(reset[:, None], state.shape))
         self._states, backprop = self.network.step(inputs, states, train=True)
         loss, d_hidden = self.loss(self._states[-1], targets, samples)
         backprop(d_hidden)

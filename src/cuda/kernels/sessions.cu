@@ -65,7 +65,6 @@ __global__ void plan(Index* position, bool* reset, bool* keep, Index* rows, Lane
     }
     Index count = *lanes.count, next = *lanes.next, done = 0, lanes_at_start = 0;
     bool good = true;
-    __syncthreads();  // all have read them
     for (; done < steps; ++done) {
         const bool begins = next == 0;
         const Index left = queue.n - next, before = begins ? std::min(B, left) : count;
