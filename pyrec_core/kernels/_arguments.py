@@ -36,6 +36,13 @@ def pattern(name: str, lists: Any, n: int, n_items: int) -> Lists:
     return lists.indptr, lists.indices
 
 
+def rows_of(lists: tuple[Array, Array] | None, rows: slice, n: int) -> tuple[Array, Array] | None:
+    """The lists of these rows among n, or the one that all share."""
+    if lists is None or len(lists[0]) != n + 1:
+        return lists
+    return lists[0][rows.start : rows.stop + 1], lists[1]
+
+
 def factors(user_factors: Array, item_factors: Array) -> tuple[Array, Array]:
     """Both tables of factors, of one dtype and width."""
     user_factors = check_float_array("user_factors", user_factors, ndim=2)

@@ -51,7 +51,7 @@ def options(
         divisor = check_float("divisor", divisor, low=0.0, low_open=True)
     if log_q is not None:
         log_q = check_like("log_q", log_q, (n_columns,), dtype)
-        if not np.isfinite(log_q).all():
+        if not taken_as_is(log_q) and not np.isfinite(log_q).all():
             raise ValueError("log_q must be finite, got NaN or infinity")
     return Options(
         loss,

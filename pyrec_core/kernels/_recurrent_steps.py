@@ -39,8 +39,8 @@ def _previous(step: _Step, initial: Array, states: Array) -> Array:
 
 def _all_previous(steps: Rows, initial: Array, states: Array) -> Array:
     """The states before all steps, end to end."""
-    if len(steps) == 0:
-        return states
+    if len(steps) < 2:
+        return initial if len(steps) else states
     return array_module(states).concatenate([_previous(step, initial, states) for step in _walk(steps)])
 
 
@@ -84,7 +84,7 @@ def gru_before_backward(
         native.gru_before_gates_back(ex, d_x[at], carry, xp.matmul(d_x[at, :d], u_c.T), gates[at], p)
         if flows:
             carry += xp.matmul(d_x[at, d:], u_rz.T)
-        else:
+        elif step.t:
             carry[...] = 0
     d_u[:, :d] = xp.matmul(rp.T, d_x[:, :d])
     d_u[:, d:] = xp.matmul(_all_previous(steps, h0, h).T, d_x[:, d:])
@@ -112,7 +112,7 @@ def gru_after_backward(
         native.gru_after_back(ex, d_x[at], d_s[at], carry, d_h[at], gates[at], m[at], p)
         if flows:
             carry += xp.matmul(d_s[at], u.T)
-        else:
+        elif step.t:
             carry[...] = 0
     xp.matmul(_all_previous(steps, h0, h).T, d_s, out=d_u)
     d_s.sum(axis=0, out=d_bias)
@@ -141,7 +141,7 @@ def lstm_backward(
         native.lstm_back(ex, d_x[at], carry, carry_c, d_h[at], outside, c[at], gates[at], _previous(step, c0, c))
         if flows:
             xp.matmul(d_x[at], u.T, out=carry)
-        else:
+        elif step.t:
             carry[...] = 0
             carry_c[...] = 0
     xp.matmul(_all_previous(steps, h0, h).T, d_x, out=d_u)
@@ -166,6 +166,6 @@ def rnn_backward(
         native.rnn_back(ex, d_x[at], carry, d_h[at], h[at])
         if flows:
             xp.matmul(d_x[at], u.T, out=carry)
-        else:
+        elif step.t:
             carry[...] = 0
     xp.matmul(_all_previous(steps, h0, h).T, d_x, out=d_u)

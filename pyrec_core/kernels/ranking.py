@@ -19,16 +19,16 @@ a sparse matrix (n, I) whose stored entries are not ranked. Nothing here writes 
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import Array, check_threads, cpu
+from .._backend import Array, backend_of, check_threads, cpu
 from .._errors import PyrecWarning
 from .._validation import check_choice, check_float_array, check_int, check_integers, check_interactions, check_like
-from ._arguments import factors, pattern, product
+from ._arguments import Lists, factors, pattern, product, rows_of
 
 __all__ = ["METRICS", "TIES", "measure", "ranks_in_factors", "ranks_in_lists", "ranks_in_scores", "ranks_in_sparse"]
 
@@ -38,6 +38,10 @@ METRICS = (
     "mean_rank",
 )  # fmt: skip
 _EVERYTHING = np.iinfo(np.int64).max
+_SCORE_BYTES = 2**28  # of scores that are held at a time on a device
+
+# Fills ranks, given relevant and excluded lists, the policy of ties and the depth. Returns how many scores are NaN.
+Run = Callable[[Array, Lists, Lists, int, int], int]
 
 
 def ranks_in_lists(ranked: Array, relevant: Any, *, n_threads: int | None = None) -> NDArray[np.float64]:
@@ -110,7 +114,7 @@ def ranks_in_scores(
 
     Parameters
     ----------
-    scores : float32 or float64 array (n, I)
+    scores : float32 or float64 array (n, I), NumPy or CuPy
     relevant : sparse (n, I)
     exclude : sparse (n, I), optional
     ties : {"id", "conservative", "standard", "median"}
@@ -135,7 +139,10 @@ def ranks_in_scores(
     array([inf,  3.])
     """
     scores = check_float_array("scores", scores, ndim=2)
-    return _ranks(cpu().ranks_in_scores, scores.shape, (scores,), relevant, exclude, ties, depth, n_threads)
+    n, n_items = scores.shape
+    xp, native, ex = backend_of(scores, n_threads=n_threads)
+    run = _on_cpu(native.ranks_in_scores, ex, scores) if xp is np else _on_device(lambda rows: scores[rows], n, 0)
+    return _ranks(run, xp, n, n_items, relevant, exclude, ties, depth)
 
 
 def ranks_in_factors(
@@ -151,11 +158,12 @@ def ranks_in_factors(
 ) -> NDArray[np.float64]:
     """Ranks of the relevant items by ``user_factors @ item_factors.T + item_bias``.
 
-    The product is made in register tiles, and counted while it is in cache.
+    The product is made in register tiles, and counted while it is in cache. On a device a dense product scores all
+    items for a block of rows.
 
     Parameters
     ----------
-    user_factors : float32 or float64 array (n, d)
+    user_factors : float32 or float64 array (n, d), NumPy or CuPy
     item_factors : array (I, d) of the same dtype
     relevant, exclude
         As in `ranks_in_scores`.
@@ -171,8 +179,19 @@ def ranks_in_factors(
     n, n_items = len(user_factors), len(item_factors)
     if item_bias is not None:
         item_bias = check_like("item_bias", item_bias, (n_items,), user_factors.dtype)
-    arguments = (user_factors, item_factors, item_bias)
-    return _ranks(cpu().ranks_in_factors, (n, n_items), arguments, relevant, exclude, ties, depth, n_threads)
+    xp, native, ex = backend_of(user_factors, item_factors, item_bias, n_threads=n_threads)
+    if xp is np:
+        run = _on_cpu(native.ranks_in_factors, ex, user_factors, item_factors, item_bias)
+        return _ranks(run, xp, n, n_items, relevant, exclude, ties, depth)
+
+    def score(rows: slice) -> Array:
+        scores = xp.matmul(user_factors[rows], item_factors.T)
+        if item_bias is not None:
+            scores += item_bias
+        return scores
+
+    run = _on_device(score, n, n_items * user_factors.itemsize)
+    return _ranks(run, xp, n, n_items, relevant, exclude, ties, depth)
 
 
 def ranks_in_sparse(
@@ -200,21 +219,44 @@ def ranks_in_sparse(
     float64 (nnz,)
     """
     X, native, arguments, n_items = product("ranks_in_sparse", "ranks_in_sparse_sparse", X, weights)
-    return _ranks(native, (X.shape[0], n_items), arguments, relevant, exclude, ties, depth, n_threads)
+    run = _on_cpu(native, check_threads(n_threads), *arguments)
+    return _ranks(run, np, X.shape[0], n_items, relevant, exclude, ties, depth)
+
+
+def _on_cpu(kernel: Callable[..., int], ex: int, *arrays: Any) -> Run:
+    return lambda ranks, *sought: kernel(ex, ranks, *arrays, *sought)
+
+
+def _on_device(score: Callable[[slice], Array], n: int, row_bytes: int) -> Run:
+    """Ranks in n rows of scores, which ``score`` makes a block at a time."""
+
+    def run(ranks: Array, relevant: Lists, exclude: Lists, policy: int, depth: int) -> int:
+        xp, native, ex = backend_of(ranks)
+        assert relevant is not None
+        indptr, ids = relevant[0], xp.asarray(relevant[1])
+        hidden = None if exclude is None else (xp.asarray(exclude[0]), xp.asarray(exclude[1]))
+        nans, block = xp.zeros(n, np.int32), max(1, _SCORE_BYTES // max(1, row_bytes))
+        for first in range(0, n, block):
+            rows = slice(first, min(n, first + block))
+            entries = slice(int(indptr[rows.start]), int(indptr[rows.stop]))
+            wanted = xp.asarray(indptr[rows.start : rows.stop + 1] - entries.start), ids[entries]
+            native.ranks_in_scores(
+                ex, ranks[entries], nans[rows], score(rows), wanted, rows_of(hidden, rows, n), policy, depth
+            )
+        return int(nans.sum())
+
+    return run
 
 
 def _ranks(
-    kernel: Any, shape: tuple[int, int], arguments: tuple[Any, ...], relevant: Any, exclude: Any, ties: str,
-    depth: int | None, n_threads: int | None
-) -> NDArray[np.float64]:  # fmt: skip
-    """Check what is looked for, run ``kernel`` into a new array, warn of NaN."""
-    n, n_items = shape
+    run: Run, xp: Any, n: int, n_items: int, relevant: Any, exclude: Any, ties: str, depth: int | None
+) -> NDArray[np.float64]:
+    """Check what is looked for, run a count into a new array, warn of NaN."""
     relevant = check_interactions("relevant", relevant, n_users=n, n_items=n_items)
     policy = TIES.index(check_choice("ties", ties, TIES))
     deepest = _EVERYTHING if depth is None else check_int("depth", depth, low=1)
-    ranks = np.empty(relevant.nnz)
-    lists = (relevant.indptr, relevant.indices), pattern("exclude", exclude, n, n_items)
-    nans = kernel(check_threads(n_threads), ranks, *arguments, *lists, policy, deepest)
+    ranks: NDArray[np.float64] = xp.empty(relevant.nnz)
+    nans = run(ranks, (relevant.indptr, relevant.indices), pattern("exclude", exclude, n, n_items), policy, deepest)
     if nans:
         warnings.warn(f"{nans} scores are NaN; they rank last", PyrecWarning, stacklevel=3)
     return ranks

@@ -5,10 +5,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import Array, backend_on, cpu
-from .._validation import check_int, check_integers
+from .._backend import Array, backend_of, backend_on, to_host
+from .._validation import check_int, check_integers, contiguous
 
 __all__ = ["Plan", "new_state", "plan"]
+
+# What a kernel on a device has met, by what it reports
+_REFUSED = {
+    -1: "order must hold sessions of two events or more",
+    -2: "state must be one that was handed out",
+}
 
 
 class Plan(NamedTuple):
@@ -17,7 +23,7 @@ class Plan(NamedTuple):
     Attributes
     ----------
     rows : int64 (steps,)
-        Lanes of each step.
+        Lanes of each step; on the host.
     position : int64 (sum of rows,)
         Event that is the input of each lane; the one after it is the target.
     reset : bool (sum of rows,)
@@ -32,25 +38,24 @@ class Plan(NamedTuple):
     keep: Array
 
 
-def new_state(batch_size: int) -> NDArray[np.int64]:
-    """Return the state of an epoch that has not begun, for `plan`: int64 (2 * batch_size + 2,)."""
-    return np.zeros(2 * check_int("batch_size", batch_size, low=1) + 2, np.int64)
+def new_state(batch_size: int, *, device: str = "cpu") -> Array:
+    """Return the state of an epoch that has not begun, for `plan`: int64 (2 * batch_size + 2,), on "cpu" or "cuda"."""
+    xp, _, _ = backend_on(device)
+    return xp.zeros(2 * check_int("batch_size", batch_size, low=1) + 2, np.int64)
 
 
-def plan(
-    state: NDArray[np.int64], offsets: Array, order: Array, steps: int, *, fewest: int = 1, device: str = "cpu"
-) -> Plan:
+def plan(state: Array, offsets: Array, order: Array, steps: int, *, fewest: int = 1) -> Plan:
     """Plan the next steps of an epoch of session-parallel mini-batches (Hidasi et al. 2016, arXiv:1511.06939).
 
     Every lane works through a session, one pair of neighbouring events a step. A lane whose session is over gets the
     next one; when there is none left it is removed, and the others move up.
 
-    As each step depends on the one before, plans are made on the CPU, also for a device; there, ``position`` gathers
-    inputs, and ``position + 1`` targets, from events that stay on the device.
+    Plans are the same on all devices. From a GPU the host reads back how many lanes the steps have, once a call, and no
+    more: sessions are looked at there when their turn comes.
 
     Parameters
     ----------
-    state : int64 array (2 * batch_size + 2,)
+    state : int64 array (2 * batch_size + 2,), NumPy or CuPy
         From `new_state`; moves on with the epoch. A copy of it is all that is needed to go on later.
     offsets : int64 array (n_sessions + 1,)
         Where each session begins among the events.
@@ -59,13 +64,18 @@ def plan(
     steps : int >= 1
     fewest : int >= 1
         The epoch is over when fewer lanes are left: 2 where the lanes serve as each other's negatives.
-    device : "cpu" or "cuda"
-        Where the arrays of the plan go, but for ``rows``, by which its user walks through it.
 
     Returns
     -------
     Plan
         Of fewer steps than asked for where the epoch ends, of none after its end.
+
+    Raises
+    ------
+    TypeError
+        Offsets or sessions that are not integers; NumPy and CuPy arrays together.
+    ValueError
+        Offsets that do not rise from 0, a session of fewer than two events, a state of another kind.
 
     Examples
     --------
@@ -78,30 +88,27 @@ def plan(
     (array([0, 3, 1, 5]), array([ True,  True, False,  True]))
     """
     steps, fewest = check_int("steps", steps, low=1), check_int("fewest", fewest, low=1)
-    xp, _, _ = backend_on(device)
-    if not isinstance(state, np.ndarray) or state.ndim != 1 or state.size < 4 or state.size % 2:
+    offsets, order = _integers("offsets", offsets), _integers("order", order)
+    if getattr(state, "dtype", None) != np.int64 or state.ndim != 1 or state.size < 4 or state.size % 2:
         raise ValueError("state must be an array from new_state, got another")
+    xp, native, ex = backend_of(state, offsets, order)
+    if not len(offsets) or (xp is np and (offsets[0] or (np.diff(offsets) < 0).any())):
+        raise ValueError(f"offsets must rise from 0, got {offsets[:5].tolist()}{'...' if len(offsets) > 5 else ''}")
     batch_size = (state.size - 2) // 2
-    size, before, begins = steps * batch_size, int(state[-2]), state[-1] == 0
-    position, rows = np.empty(size, np.int64), np.empty(steps, np.int64)
-    reset, keep = np.empty(size, bool), np.empty(size, bool)
-    arrays = _ascending(offsets), _integers("order", order)
-    n = cpu().plan_sessions(position, reset, keep, rows, state, *arrays, batch_size, fewest)
-    rows = rows[:n]
-    total = int(rows.sum())
-    n_kept = total - int(rows[-1]) + (int(rows[0]) if begins else before) if n else 0
-    return Plan(rows, xp.asarray(position[:total]), xp.asarray(reset[:total]), xp.asarray(keep[:n_kept]))
+    size = steps * batch_size
+    position, lanes = xp.empty(size, np.int64), xp.empty(steps + 1, np.int64)
+    reset, keep = xp.empty(size, bool), xp.empty(size, bool)
+    native.plan_sessions(ex, position, reset, keep, lanes, state, offsets, order, batch_size, fewest)
+    lanes = to_host(lanes)
+    if lanes[0] < 0:
+        raise ValueError(_REFUSED[int(lanes[0])])
+    n = np.count_nonzero(lanes[1:])
+    total, n_kept = int(lanes[1 : n + 1].sum()), int(lanes[:n].sum())
+    return Plan(lanes[1 : n + 1], position[:total], reset[:total], keep[:n_kept])
 
 
-def _integers(name: str, a: Array) -> NDArray[np.int64]:
+def _integers(name: str, a: Array) -> Array:
     array = check_integers(name, a)
     if array.ndim != 1:
         raise ValueError(f"{name} must be 1-D, got shape {array.shape}")
-    return np.ascontiguousarray(array, np.int64)
-
-
-def _ascending(offsets: Array) -> NDArray[np.int64]:
-    array = _integers("offsets", offsets)
-    if not len(array) or array[0] or (np.diff(array) < 0).any():
-        raise ValueError(f"offsets must rise from 0, got {array[:5].tolist()}{'...' if len(array) > 5 else ''}")
-    return array
+    return contiguous(array, np.int64)

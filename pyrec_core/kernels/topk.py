@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .._backend import Array, backend_of, check_threads, is_cuda
 from .._errors import PyrecWarning
 from .._validation import Csr, check_float_array, check_ids, check_int, check_interactions
-from ._arguments import Lists, factors, pattern, product
+from ._arguments import Lists, factors, pattern, product, rows_of
 
 __all__ = ["factor_top_k", "sparse_pair_scores", "sparse_top_k", "top_k"]
 
@@ -65,17 +65,10 @@ def _on_device(score: Callable[[slice], Array], row_bytes: int) -> Run:
         there = [None if a is None else (xp.asarray(a[0]), xp.asarray(a[1])) for a in lists]
         for first in range(0, n, block):
             rows = slice(first, min(n, first + block))
-            native.top_k(ex, items[rows], scores[rows], nans[rows], score(rows), *(_rows_of(a, rows, n) for a in there))
+            native.top_k(ex, items[rows], scores[rows], nans[rows], score(rows), *(rows_of(a, rows, n) for a in there))
         return int(nans.sum())
 
     return run
-
-
-def _rows_of(lists: tuple[Array, Array] | None, rows: slice, n: int) -> tuple[Array, Array] | None:
-    """The lists of these rows among n, or the one that all share."""
-    if lists is None or len(lists[0]) != n + 1:
-        return lists
-    return lists[0][rows.start : rows.stop + 1], lists[1]
 
 
 def top_k(scores: Array, k: int, exclude: Any = None, *, candidates: Any = None, n_threads: int | None = None) -> TopK:

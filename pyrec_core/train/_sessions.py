@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._backend import Array, to_device
 from .._columns import check_dense
 from .._validation import check_int, check_integers
 from ..kernels.sessions import new_state, plan
 
 _STEPS_AT_ONCE = 256  # planned by one native call
 
-Batch = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_], NDArray[np.bool_]]
+Batch = tuple[Array, Array, Array, Array]
 
 
 class SessionParallel:
@@ -35,6 +36,8 @@ class SessionParallel:
         when fewer than two are left.
     order : integers (m,), optional
         Sessions in the order in which they begin; default: as they stand.
+    device : "cpu" or "cuda"
+        Where batches are planned and lie; they are the same on all.
 
     Yields
     ------
@@ -44,7 +47,8 @@ class SessionParallel:
         Where a session begins: hidden states are zero there.
     keep : bool (lanes of the batch before)
         Which of the rows of the hidden state that the batch before left behind go on, in order; rows that do not are
-        dropped. All of its own lanes for the first batch.
+        dropped. All of its own lanes for the first batch. Rows are dropped only where there are more of them than
+        lanes: that can be told without a look at the mask.
 
     Raises
     ------
@@ -70,19 +74,21 @@ class SessionParallel:
         n_sample: int = 0,
         *,
         order: ArrayLike | None = None,
+        device: str = "cpu",
     ) -> None:
-        self._items = check_dense("items", items)
-        self._offsets = np.ascontiguousarray(check_integers("offsets", offsets), np.int64)
-        ends = self._offsets[[0, -1]].tolist() if self._offsets.size else []
-        if self._offsets.ndim != 1 or ends != [0, len(self._items)] or (np.diff(self._offsets) < 0).any():
-            raise ValueError(f"offsets must rise from 0 to the {len(self._items)} items, got {ends}")
+        events = check_dense("items", items)
+        bounds: NDArray[np.int64] = np.ascontiguousarray(check_integers("offsets", offsets), np.int64)
+        ends = bounds[[0, -1]].tolist() if bounds.size else []
+        if bounds.ndim != 1 or ends != [0, len(events)] or (np.diff(bounds) < 0).any():
+            raise ValueError(f"offsets must rise from 0 to the {len(events)} items, got {ends}")
         self._fewest = 1 if check_int("n_sample", n_sample, low=0) else 2
-        n = len(self._offsets) - 1
+        n = len(bounds) - 1
         sessions: NDArray[Any] = np.arange(n) if order is None else check_integers("order", order)
         if sessions.ndim != 1 or (sessions.size and (sessions.min() < 0 or sessions.max() >= n)):
             raise ValueError(f"order must be 1-D and hold sessions in 0..{n - 1}, got others")
-        self._order = sessions[np.diff(self._offsets)[sessions] >= 2].astype(np.int64)
-        self._state = new_state(batch_size)
+        queue = sessions[np.diff(bounds)[sessions] >= 2].astype(np.int64)
+        self._items, self._offsets, self._order = (to_device(a, device) for a in (events, bounds, queue))
+        self._state = new_state(batch_size, device=device)
 
     def __iter__(self) -> Iterator[Batch]:
         before = -1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from devices import DeviceArray, double, simt
 
-from pyrec_core import FM, NFM
+from pyrec_core import FM, NFM, GRU4Rec
 from pyrec_core._validation import trusted_inputs
 from pyrec_core.kernels.embedding import bag_forward, gather
 from pyrec_core.models.feature import DeepFM
@@ -36,6 +36,18 @@ def test_a_step_of_a_training_waits_for_the_number_of_its_ids_and_for_the_loss(d
         type(model)(**model.get_params()).set_params(n_epochs=n_epochs, device="cuda").fit(X, y)
         waits.append(DeviceArray.waits - before)
     assert waits[1] - waits[0] == 2 * 8
+
+
+@pytest.mark.parametrize("options", [{}, {"logq": 1.0, "embedding": "separate"}, {"hidden": (4, 3), "n_sample": 0}])
+def test_a_step_of_gru4rec_waits_for_the_number_of_its_ids_twice_and_for_the_loss(device, options):
+    items = np.random.default_rng(0).integers(0, 9, 8 * 5)
+    waits = []
+    for n_epochs in (1, 2):
+        before = DeviceArray.waits
+        model = GRU4Rec(**{"hidden": (4,), "n_sample": 6, "random_state": 0, "verbose": False, **options})
+        model.set_params(batch_size=4, n_epochs=n_epochs, device="cuda").fit((items, np.arange(0, 41, 5)))
+        waits.append(DeviceArray.waits - before)
+    assert waits[1] - waits[0] == 8 * 3 + 1  # steps, and a plan
 
 
 def test_ids_are_looked_at_unless_the_input_is_trusted(device):

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from ..._backend import Array, array_module, device_of, to_device, to_host
 from ..._errors import TrainingInterrupted
 from ..._sessions import Sessions
 from ..._validation import check_bool, check_int
@@ -126,7 +127,7 @@ class SequenceModel(Estimator, ABC):
         """
         self._check_ready()
         (items, offsets), one = self._prefixes("prefixes", prefixes)
-        whole = np.concatenate([scores for _, scores in self._scored(items, offsets)])
+        whole = np.concatenate([to_host(scores) for _, scores in self._scored(items, offsets)])
         return whole[0] if one else whole
 
     def session(self) -> LiveSession:
@@ -155,7 +156,7 @@ class SequenceModel(Estimator, ABC):
         for first, last in _blocks(offsets, _EVENTS_AT_ONCE):
             part, bounds = items[offsets[first] : offsets[last]], offsets[first : last + 1] - offsets[first]
             targets = with_predecessor(bounds)
-            states = self._states(part, bounds)[targets - 1]
+            states = rows_at(self._states(part, bounds), targets - 1)
             parts.append(self._ranks(states, part[targets], ties))
         return np.concatenate(parts)
 
@@ -189,23 +190,23 @@ class SequenceModel(Estimator, ABC):
         """
 
     @abstractmethod
-    def _states(self, items: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray[Any]:
-        """Return what the model knows after each event of these sequences, one entry an event."""
+    def _states(self, items: NDArray[np.int32], offsets: NDArray[np.int64]) -> Array:
+        """Return what the model knows after each event of these sequences, one entry an event, where it computes."""
 
     @abstractmethod
-    def _scores(self, states: NDArray[Any]) -> NDArray[Any]:
-        """Return (n, n_items): the scores of all items after each of these states."""
+    def _scores(self, states: Array) -> Array:
+        """Return (n, n_items): the scores of all items after each of these states, where these are."""
 
     def _advance(self, memory: Any, item: NDArray[np.int32]) -> Any:
         """Return what is remembered of a session after one more item (1,); ``memory`` is None at its start."""
         return item if memory is None else np.concatenate([memory, item])
 
-    def _recall(self, memory: Any) -> NDArray[Any]:
+    def _recall(self, memory: Any) -> Array:
         """Return the state (1, ...), as of `_states`, of a session that is remembered so."""
         return self._states(memory, np.array([0, len(memory)]))[-1:]
 
-    def _ranks(self, states: NDArray[Any], targets: NDArray[np.int32], ties: str) -> NDArray[np.float64]:
-        """Return the rank of a target after each state."""
+    def _ranks(self, states: Array, targets: NDArray[np.int32], ties: str) -> NDArray[np.float64]:
+        """Return the rank of a target after each state, on the host."""
         parts = [np.empty(0)]
         for first in range(0, len(states), self._rows_at_once()):
             rows = slice(first, first + self._rows_at_once())
@@ -244,18 +245,18 @@ class SequenceModel(Estimator, ABC):
         return items[0], best[0]
 
     def _best(
-        self, scores: NDArray[Any], items: NDArray[np.int32], bounds: NDArray[np.int64], k: int, exclude_seen: bool
+        self, scores: Array, items: NDArray[np.int32], bounds: NDArray[np.int64], k: int, exclude_seen: bool
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the best items by their ids; ``bounds`` say which ``items`` the rows of the scores have seen."""
         k, seen = check_int("k", k, low=1), None
         if check_bool("exclude_seen", exclude_seen):
             part = items[bounds[0] : bounds[-1]]
             seen = sp.csr_array((np.ones(len(part), np.float32), part, bounds - bounds[0]), shape=scores.shape)
-        dense, best = top_k(scores, k, seen, n_threads=self.n_threads)
+        dense, best = map(to_host, top_k(scores, k, seen, n_threads=self.n_threads))
         vocabulary = self._vocabulary()
         return dense if vocabulary is None else vocabulary.external(dense), best
 
-    def _scored(self, items: NDArray[np.int32], offsets: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
+    def _scored(self, items: NDArray[np.int32], offsets: NDArray[np.int64]) -> Iterator[tuple[slice, Array]]:
         """Yield the scores of all items after a block of prefixes, block by block; of no prefixes, one empty block."""
         n = len(offsets) - 1
         for first in range(0, max(1, n), self._rows_at_once()):
@@ -263,12 +264,14 @@ class SequenceModel(Estimator, ABC):
             bounds = offsets[rows.start : rows.stop + 1]
             filled = np.diff(bounds) > 0
             states = self._states(items[bounds[0] : bounds[-1]], bounds - bounds[0])
-            known = self._scores(states[(bounds[1:] - bounds[0] - 1)[filled]])
+            known = self._scores(rows_at(states, (bounds[1:] - bounds[0] - 1)[filled]))
             if filled.all():
                 yield rows, known
                 continue
-            scores = np.empty((len(filled), self.n_items_), known.dtype)
-            scores[filled], scores[~filled] = known, self.item_counts_
+            device = device_of(known)
+            scores = array_module(known).empty((len(filled), self.n_items_), known.dtype)
+            scores[...] = to_device(self.item_counts_.astype(known.dtype), device)
+            scores[to_device(np.flatnonzero(filled), device)] = known
             yield rows, scores
 
     def _rows_at_once(self) -> int:
@@ -300,6 +303,11 @@ def _blocks(offsets: NDArray[np.int64], events: int) -> Iterator[tuple[int, int]
         last = min(n, max(first + 1, last))
         yield first, last
         first = last
+
+
+def rows_at(states: Array, positions: NDArray[np.int64]) -> Array:
+    """Return rows of an array that may lie on a device."""
+    return states[to_device(positions, device_of(states))]
 
 
 def one_a_row(items: NDArray[np.int32], n_items: int) -> Any:

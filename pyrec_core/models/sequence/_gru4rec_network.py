@@ -7,11 +7,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..._backend import Array
 from ..._random import Source
 from ...layers import GRU, Dropout, Layer, glorot_uniform
 from ...optim import Param
 
-States = list[NDArray[Any]]  # one of each layer
+States = list[Array]  # one of each layer
 
 
 class Network(Layer):
@@ -90,9 +91,7 @@ class Network(Layer):
         """Return the states of ``n`` sessions that have not begun."""
         return [cell.zero_state(n) for cell in self.cells]
 
-    def step(
-        self, x: NDArray[np.int32], states: States, *, train: bool = False
-    ) -> tuple[States, Callable[[Any], None]]:
+    def step(self, x: Array, states: States, *, train: bool = False) -> tuple[States, Callable[[Any], None]]:
         """Return the states after one more item of each session, and the way back; the states before are constants."""
         rows, back = self._look_up(x, train)
         ways, after = [back], []
@@ -104,8 +103,8 @@ class Network(Layer):
         return after, _back_along(ways)
 
     def forward(
-        self, x: NDArray[np.int32], *, train: bool = False, steps: NDArray[np.int64] | None = None
-    ) -> tuple[NDArray[Any], Callable[[Any], None]]:
+        self, x: Array, *, train: bool = False, steps: NDArray[np.int64] | None = None
+    ) -> tuple[Array, Callable[[Any], None]]:
         """Return the last layer's states for packed sequences of items (see `pyrec_core.train.pack`), and the way back.
 
         The way back goes to the first item of each sequence. Dropout is between the layers and after the last.
@@ -118,7 +117,7 @@ class Network(Layer):
             ways += [through_cell, through_dropout]
         return rows, _back_along(ways)
 
-    def _look_up(self, x: NDArray[np.int32], train: bool) -> tuple[NDArray[Any], Callable[[Any], None]]:
+    def _look_up(self, x: Array, train: bool) -> tuple[Array, Callable[[Any], None]]:
         table = self.items if self.inputs is None else self.inputs
         rows, through_dropout = self.dropouts[0].forward(np.take(table.value, x, axis=0), train=train)
         return rows, lambda d_rows: table.add_rows(x, through_dropout(d_rows))

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._backend import Array, array_module, to_device
 from ..._random import Source
 from ..._sessions import Sessions
 from ...kernels.losses import sampled_softmax
@@ -27,11 +27,14 @@ class _Training:
 
     def __init__(self, options: Any, network: Network, data: Sessions, source: Source) -> None:
         self.options, self.network, self.data, self.source = options, network, data, source
+        device = options.device
         support = np.bincount(data.items, minlength=data.n_items).astype(np.float64)
         enough = max(1, len(data.items) * options.n_sample)  # no epoch has more steps than events
-        self.negatives = Negatives(support, options.n_sample, options.sample_alpha, cache=min(1_000_000, enough))
+        self.negatives = Negatives(
+            support, options.n_sample, options.sample_alpha, cache=min(1_000_000, enough), device=device
+        )
         logs = np.log(np.maximum(support, 1.0)), np.log(np.maximum(self.negatives.weights, 1e-300))
-        self._log_support, self._log_weights = logs
+        self._log_support, self._log_weights = (to_device(a, device) for a in logs)
         self._log_totals = np.log(support.sum()), np.log(self.negatives.weights.sum())
         self._loss: dict[str, Any] = {"loss": options.loss, "divisor": float(options.batch_size)}
         if options.loss == "cross-entropy":
@@ -41,10 +44,10 @@ class _Training:
         if options.loss == "bpr-max":
             self._loss["reg"] = options.bpreg
 
-    def loss(self, hidden: NDArray[Any], targets: NDArray[np.int32], samples: NDArray[np.int32]) -> tuple[float, Any]:
+    def loss(self, hidden: Array, targets: Array, samples: Array) -> tuple[float, Any]:
         """Return the loss of a batch and the gradient of ``hidden``; leave those of the output layer in it."""
         network = self.network
-        ids = np.concatenate([targets, samples])
+        ids = array_module(hidden).concatenate([targets, samples])
         log_q = self._log_q(targets, samples, hidden.dtype) if self.options.logq else None
         loss, d_hidden, rows, d_bias = sampled_softmax(
             hidden, network.items.value, network.bias.value, ids, len(targets), log_q=log_q, **self._loss
@@ -53,13 +56,13 @@ class _Training:
         network.bias.add_rows(ids, d_bias)
         return loss, d_hidden
 
-    def _log_q(self, targets: NDArray[np.int32], samples: NDArray[np.int32], dtype: Any) -> NDArray[Any]:
+    def _log_q(self, targets: Array, samples: Array, dtype: Any) -> Array:
         """Return what is subtracted from the scores of the columns, up to what they have in common."""
         in_batch, sampled = self._log_support[targets], self._log_weights[samples]
         if self.options.logq_mode == "exact":
             in_batch = in_batch + np.log(len(targets)) - self._log_totals[0]
             sampled = sampled + np.log(max(1, len(samples))) - self._log_totals[1]
-        scaled: NDArray[Any] = self.options.logq * np.concatenate([in_batch, sampled])
+        scaled = self.options.logq * array_module(in_batch).concatenate([in_batch, sampled])
         return scaled.astype(dtype)
 
 
@@ -74,18 +77,20 @@ class Lanes(_Training):
         """Yield what a step needs."""
         options = self.options
         self._states = []
-        batches = SessionParallel(self.data.items, self.data.offsets, options.batch_size, options.n_sample)
+        batches = SessionParallel(
+            self.data.items, self.data.offsets, options.batch_size, options.n_sample, device=options.device
+        )
         return zip(batches, self.negatives.draws(self.source), strict=False)
 
     def step(self, batch: Any) -> tuple[float, float]:
         """Go forward and back over one pair of each lane; return the loss, and how many lanes there are."""
         (inputs, targets, reset, keep), samples = batch
         states = self._states or self.network.zero_states(len(keep))
-        if not keep.all():
+        if len(keep) != len(targets):  # told by their sizes: a look at the mask would wait for a device
             states = [state[keep] for state in states]
-        if reset.any():
-            for state in states:
-                state[reset] = 0.0
+        for state in states:  # not by an index: how many rows it names would have to be read, too
+            xp = array_module(state)
+            xp.copyto(state, 0.0, where=xp.broadcast_to(reset[:, None], state.shape))
         self._states, backprop = self.network.step(inputs, states, train=True)
         loss, d_hidden = self.loss(self._states[-1], targets, samples)
         backprop(d_hidden)
@@ -93,7 +98,7 @@ class Lanes(_Training):
 
 
 class Prefixes(_Training):
-    """Each beginning of a session, to predict the click after it."""
+    """Each beginning of a session, to predict the click after it. Batches are put together on the host."""
 
     def __init__(self, options: Any, network: Network, data: Sessions, source: Source) -> None:
         super().__init__(options, network, data, source)
@@ -115,9 +120,11 @@ class Prefixes(_Training):
             drop=options.item_dropout, max_length=options.max_length, source=self.source,
         )  # fmt: skip
         packed = pack(offsets)
-        states, backprop = self.network.forward(clicks[packed.position], steps=packed.steps, train=True)
-        loss, d_last = self.loss(states[packed.last], items[positions[packed.order]], samples)
-        d_states = np.zeros_like(states)
-        d_states[packed.last] = d_last
+        arrays = clicks[packed.position], items[positions[packed.order]], packed.last
+        inputs, targets, last = (to_device(a, options.device) for a in arrays)
+        states, backprop = self.network.forward(inputs, steps=packed.steps, train=True)
+        loss, d_last = self.loss(states[last], targets, samples)
+        d_states = array_module(states).zeros_like(states)
+        d_states[last] = d_last
         backprop(d_states)
         return loss, len(positions)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._backend import use_threads
+from ..._backend import Array, array_module, to_device, to_host, use_threads
 from ..._sessions import Sessions
 from ..._validation import check_choice, check_float, check_int
 from ...kernels.linalg import gemm
@@ -15,7 +15,7 @@ from ...kernels.ranking import ranks_in_factors
 from ...optim import Optimizer, resolve
 from ...train import pack
 from .._trained import Trained, with_momentum
-from ._base import SequenceModel, one_a_row
+from ._base import SequenceModel, one_a_row, rows_at
 from ._gru4rec_network import Network
 from ._gru4rec_training import Lanes, Prefixes
 from ._inputs import by_first_event, check_sessions, is_frame
@@ -76,7 +76,7 @@ class GRU4Rec(Trained, SequenceModel):
     n_epochs, batch_size, optimizer, learning_rate, early_stopping, validation_fraction, callbacks
         How to train: as in all models that are trained. A ``learning_rate`` of None is 0.05 for ``"adagrad"``. The
         validation score is MRR@20.
-    n_threads, random_state, verbose
+    device, n_threads, random_state, verbose
         As in all models.
 
     Attributes
@@ -127,6 +127,8 @@ class GRU4Rec(Trained, SequenceModel):
     item_dropout: float = 0.0
     max_length: int | None = None
 
+    _on_gpu: ClassVar[bool] = True
+
     def fit(self, sessions: Any, validation_data: Any = None, resume: Any = None) -> Self:
         """Learn from sessions.
 
@@ -148,6 +150,8 @@ class GRU4Rec(Trained, SequenceModel):
 
         Raises
         ------
+        ImportError
+            ``device="cuda"`` where that cannot be used; the message says why.
         TypeError
             A parameter or ``sessions`` of the wrong type, ids that are not integers or strings.
         ValueError
@@ -180,7 +184,7 @@ class GRU4Rec(Trained, SequenceModel):
         (items, offsets), one = self._prefixes("prefixes", prefixes)
         found = np.zeros((len(offsets) - 1, self.embeddings_.shape[1]), self.embeddings_.dtype)
         filled = np.diff(offsets) > 0
-        found[filled] = self._states(items, offsets)[offsets[1:][filled] - 1]
+        found[filled] = to_host(rows_at(self._states(items, offsets), offsets[1:][filled] - 1))
         return found[0] if one else found
 
     def _fit(self, data: Sessions, validation: Any, state: dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -193,6 +197,7 @@ class GRU4Rec(Trained, SequenceModel):
             raise ValueError("sessions must have a session of 2 or more events beside the validation data, got none")
         source, snapshot, about = self._beginning(options["resume"], data.items, data.offsets, np.array(data.n_items))
         network = Network(self, data.n_items, source)
+        network.to(self.device)
         training = (Prefixes if self.batches == "prefixes" else Lanes)(self, network, data, source)
         validate = None if held_out is None else self._scorer(network, state, held_out)
         n_examples = float(np.maximum(np.diff(data.offsets) - 1, 0).sum())
@@ -248,36 +253,41 @@ class GRU4Rec(Trained, SequenceModel):
             raise ValueError("batch_size must be 2 or more where n_sample is 0, got 1: no negatives")
 
     def _network(self) -> Network:
-        """Return the network of the fitted weights; made once, as it only reads them."""
-        network: Network | None = vars(self).get("_made")
-        if network is None:
+        """Return the network of the fitted weights on the device; made once for it, as it only reads them."""
+        made: tuple[str, Network] | None = vars(self).get("_made")
+        if made is None or made[0] != self.device:
             network = Network.of(self.weights_)
-            vars(self)["_made"] = network
-        return network
+            network.to(self.device)
+            vars(self)["_made"] = made = self.device, network
+        return made[1]
 
-    def _states(self, items: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray[Any]:
+    def _states(self, items: NDArray[np.int32], offsets: NDArray[np.int64]) -> Array:
         packed = pack(offsets)
+        x, position = (to_device(a, self.device) for a in (items[packed.position], packed.position))
         with use_threads(self.n_threads):
-            rows = self._network().forward(items[packed.position], steps=packed.steps)[0]
-        states = np.empty_like(rows)
-        states[packed.position] = rows
+            rows = self._network().forward(x, steps=packed.steps)[0]
+        states = array_module(rows).empty_like(rows)
+        states[position] = rows
         return states
 
     def _advance(self, memory: Any, item: NDArray[np.int32]) -> Any:
         network = self._network()
+        before = network.zero_states(1) if memory is None else [to_device(state, self.device) for state in memory]
         with use_threads(self.n_threads):
-            return network.step(item, network.zero_states(1) if memory is None else memory)[0]
+            return network.step(to_device(item, self.device), before)[0]
 
-    def _recall(self, memory: Any) -> NDArray[Any]:
-        state: NDArray[Any] = memory[-1]
-        return state
+    def _recall(self, memory: Any) -> Array:
+        return to_device(memory[-1], self.device)
 
-    def _scores(self, states: NDArray[Any]) -> NDArray[Any]:
-        scores: NDArray[Any] = gemm(states, self.weights_["items"], trans_b=True, n_threads=self.n_threads)
-        scores += self.weights_["bias"]
+    def _scores(self, states: Array) -> Array:
+        network = self._network()
+        scores = gemm(states, network.items.value, trans_b=True, n_threads=self.n_threads)
+        scores += network.bias.value
         return scores
 
-    def _ranks(self, states: NDArray[Any], targets: NDArray[np.int32], ties: str) -> NDArray[np.float64]:
-        relevant = one_a_row(targets, self.n_items_)
-        items, bias = self.weights_["items"], self.weights_["bias"]
-        return ranks_in_factors(states, items, relevant, item_bias=bias, ties=ties, n_threads=self.n_threads)
+    def _ranks(self, states: Array, targets: NDArray[np.int32], ties: str) -> NDArray[np.float64]:
+        relevant, network = one_a_row(targets, self.n_items_), self._network()
+        items, bias = network.items.value, network.bias.value
+        ranks = ranks_in_factors(states, items, relevant, item_bias=bias, ties=ties, n_threads=self.n_threads)
+        found: NDArray[np.float64] = to_host(ranks)
+        return found

@@ -4,7 +4,6 @@
 namespace pyrec {
 namespace {
 
-using PYREC_BACKEND::Metric;
 using PYREC_BACKEND::Sought;
 using PYREC_BACKEND::Ties;
 
@@ -17,6 +16,19 @@ Sought sought_of(const Out<double>& ranks, const Lists& relevant, const Lists& e
     return {ascending_lists("relevant", relevant, n, I), ascending_lists("exclude", excluded, n, I),
             static_cast<Ties>(ties), depth};
 }
+
+#ifdef PYREC_CUDA
+template <class T>
+void scores_of(const Exec& ex, Out<double> ranks, Out<Id> nans, In<T> scores, const Lists& relevant,
+               const Lists& excluded, Index ties, Index depth) {
+    const auto [n, I] = dims<2>("scores", scores);
+    require_shape("nans", nans, {n});
+    const Sought sought = sought_of(ranks, relevant, excluded, ties, depth, n, I);
+    py::gil_scoped_release nogil;
+    PYREC_BACKEND::ranks_in_scores(ex, ranks.data, nans.data, scores.data, ranks.size(), n, I, sought);
+}
+#else
+using PYREC_BACKEND::Metric;
 
 template <class Int>
 Index lists_of(const Exec& ex, Out<double> ranks, In<Int> ranked, Index bound, const Lists& relevant) {
@@ -37,7 +49,7 @@ Index scores_of(const Exec& ex, Out<double> ranks, In<T> scores, const Lists& re
 }
 
 template <class T>
-Index factors_of(const Exec& ex, Out<double> ranks, In<T> users, In<T> items, std::optional<In<T>> bias,
+Index factors_of(const Exec& ex, Out<double> ranks, In<T> users, In<T> items, std::optional<In<T> > bias,
                  const Lists& relevant, const Lists& excluded, Index ties, Index depth) {
     const auto [n, d] = dims<2>("user_factors", users);
     const auto [I, d_items] = dims<2>("item_factors", items);
@@ -71,7 +83,7 @@ Index sparse_sparse_of(const Exec& ex, Out<double> ranks, In<Index> indptr, In<I
 }
 
 void measure_of(const Exec& ex, Out<double> out, In<double> ranks, In<Index> indptr, In<std::int32_t> metrics,
-                In<Index> depths, std::optional<In<double>> gains, std::optional<In<double>> rankable) {
+                In<Index> depths, std::optional<In<double> > gains, std::optional<In<double> > rankable) {
     const Index n = indptr.size() - 1, M = metrics.size();
     require(n >= 0, "indptr must have at least one element");
     require_offsets("indptr", indptr, n, ranks.size());
@@ -87,9 +99,16 @@ void measure_of(const Exec& ex, Out<double> out, In<double> ranks, In<Index> ind
     PYREC_BACKEND::measure(ex, out.data, ranks.data, indptr.data, n, reinterpret_cast<const Metric*>(metrics.data),
                            depths.data, M, gains ? gains->data : nullptr, rankable ? rankable->data : nullptr);
 }
+#endif
 
 }  // namespace
 
+#ifdef PYREC_CUDA
+void bind_ranking(py::module_& m) {
+    m.def("ranks_in_scores", &scores_of<float>);
+    m.def("ranks_in_scores", &scores_of<double>);
+}
+#else
 #define DEFINE(T)                              \
     m.def("ranks_in_scores", &scores_of<T>);   \
     m.def("ranks_in_factors", &factors_of<T>); \
@@ -101,5 +120,6 @@ void bind_ranking(py::module_& m) {
     m.def("ranks_in_lists", &lists_of<std::int64_t>);
     m.def("measure", &measure_of);
 }
+#endif
 
 }  // namespace pyrec

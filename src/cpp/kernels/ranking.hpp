@@ -19,6 +19,13 @@ struct Sought {
     Index depth;
 };
 
+#ifdef PYREC_CUDA
+// scores (n,I), which the caller makes of factors by a dense product; ranks (entries), of all `relevant`;  nans (n):
+// how many NaN scores a row has, 0 where nothing is looked for
+template <class T>
+void ranks_in_scores(const Exec& ex, double* ranks, Id* nans, const T* scores, Index entries, Index n, Index I,
+                     const Sought& sought);
+#else
 // ranked (n,k): ids in [0, bound), each at most once a row, or -1 where there is none. Returns the first row where that
 // does not hold, else -1.
 template <class Int>
@@ -65,5 +72,6 @@ enum class Metric : std::int32_t {
 // pyrec_core/metrics.
 void measure(const Exec& ex, double* out, const double* ranks, const Index* indptr, Index n, const Metric* metrics,
              const Index* depths, Index M, const double* gains, const double* rankable);
+#endif
 
 }  // namespace pyrec::PYREC_BACKEND

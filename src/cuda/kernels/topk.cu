@@ -1,8 +1,8 @@
 #include "topk.hpp"
 
-#include <cmath>
 #include <limits>
 
+#include "lists.cuh"
 #include "reduce.cuh"
 
 namespace pyrec::cuda {
@@ -10,27 +10,6 @@ namespace {
 
 constexpr int kThreads = 256;  // of a block, which ranks a row
 constexpr Index kMost = 1024;  // items that a block can keep
-
-// Higher score first, then smaller id; NaN after every number.
-template <class T> __device__ bool better(T a, Id a_item, T b, Id b_item) {
-    if (a > b) return true;
-    if (a < b) return false;
-    const bool a_nan = std::isnan(a), b_nan = std::isnan(b);
-    return a_nan != b_nan ? b_nan : a_item < b_item;
-}
-
-// Whether an ascending list holds an id.
-__device__ inline bool holds(const Id* begin, const Id* end, Id id) {
-    while (begin < end) {
-        const Id* middle = begin + (end - begin) / 2;
-        if (*middle == id) return true;
-        if (*middle < id)
-            begin = middle + 1;
-        else
-            end = middle;
-    }
-    return false;
-}
 
 // Scored items in shared memory, with room for `capacity`, of which the block keeps the k best.
 template <class T> struct Buffer {
