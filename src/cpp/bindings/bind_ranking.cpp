@@ -49,7 +49,7 @@ Index scores_of(const Exec& ex, Out<double> ranks, In<T> scores, const Lists& re
 }
 
 template <class T>
-Index factors_of(const Exec& ex, Out<double> ranks, In<T> users, In<T> items, std::optional<In<T> > bias,
+Index factors_of(const Exec& ex, Out<double> ranks, In<T> users, In<T> items, std::optional<In<T>> bias,
                  const Lists& relevant, const Lists& excluded, Index ties, Index depth) {
     const auto [n, d] = dims<2>("user_factors", users);
     const auto [I, d_items] = dims<2>("item_factors", items);
@@ -83,7 +83,7 @@ Index sparse_sparse_of(const Exec& ex, Out<double> ranks, In<Index> indptr, In<I
 }
 
 void measure_of(const Exec& ex, Out<double> out, In<double> ranks, In<Index> indptr, In<std::int32_t> metrics,
-                In<Index> depths, std::optional<In<double> > gains, std::optional<In<double> > rankable) {
+                In<Index> depths, std::optional<In<double>> gains, std::optional<In<double>> rankable) {
     const Index n = indptr.size() - 1, M = metrics.size();
     require(n >= 0, "indptr must have at least one element");
     require_offsets("indptr", indptr, n, ranks.size());

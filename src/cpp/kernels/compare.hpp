@@ -68,7 +68,7 @@ template <int N, class T> inline void count_reached(Id (&n)[N], const T* x, cons
     for (int b = 0; b < N; ++b) {
         Lane lanes[kLanes<T>];
         std::memcpy(lanes, &reached[b], sizeof lanes);
-        n[b] = static_cast<Id>(-sum_of<kLanes<T> >(lanes));
+        n[b] = static_cast<Id>(-sum_of<kLanes<T>>(lanes));
     }
 }
 
