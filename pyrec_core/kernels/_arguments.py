@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .._backend import Array, array_module, cpu
+from .._backend import Array, array_module, cpu, is_cuda, to_device
 from .._validation import Csr, check_float_array, check_inplace, check_interactions
 
 Lists = tuple[NDArray[np.int64], NDArray[np.int32]] | None
@@ -20,6 +20,11 @@ def result_of(name: str, a: Array, overwrite: bool, ndim: int | None) -> tuple[A
         return a, a
     a = check_float_array(name, a, ndim)
     return array_module(a).empty_like(a), a
+
+
+def beside(ids: Array, a: Array) -> Array:
+    """Return ids of the host on the device where ``a`` lies, if it lies on one; they have been checked on the host."""
+    return to_device(ids, "cuda") if is_cuda(a) else ids
 
 
 def pattern(name: str, lists: Any, n: int, n_items: int) -> Lists:

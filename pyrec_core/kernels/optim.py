@@ -16,6 +16,7 @@ from .._validation import (
     check_int,
     check_like,
 )
+from ._arguments import beside
 from ._groups import grouped
 
 __all__ = ["RULES", "coalesce", "dense_step_", "row_step_", "state_names", "sum_of_squares"]
@@ -139,7 +140,8 @@ def row_step_(
         first; adam only), the moments of a row first decay by the steps that it missed, to what the dense step would
         have made of them.
     ids : int32 array (n,)
-        Row of each gradient; may repeat.
+        Row of each gradient; may repeat. On the host in any case, if you like: there they are checked without waiting
+        for a device.
     grad : array (n, d)
     rule, learning_rate, n_threads, and all options
         As in `dense_step_`.
@@ -155,7 +157,7 @@ def row_step_(
     """
     weights = check_inplace("weights", weights, 2)
     arrays = _states(rule, states, weights, options, track_rows="touched" in states)
-    rows = check_ids("ids", ids, weights.shape[0], "row").astype(np.int32)
+    rows = beside(check_ids("ids", ids, weights.shape[0], "row").astype(np.int32), weights)
     grad = check_like("grad", grad, (len(rows), weights.shape[1]), weights.dtype)
     numbers = _numbers(rule, learning_rate, **options)
     _, native, ex = backend_of(weights, *arrays, rows, grad, n_threads=n_threads)
@@ -168,7 +170,7 @@ def coalesce(ids: Array, rows: Array, *, n_threads: int | None = None) -> tuple[
     Parameters
     ----------
     ids : int array (n,)
-        From 0; may repeat.
+        From 0; may repeat. On the host in any case, if you like.
     rows : float32 or float64 array (n, d), NumPy or CuPy
     n_threads : int, optional
 
@@ -188,7 +190,7 @@ def coalesce(ids: Array, rows: Array, *, n_threads: int | None = None) -> tuple[
            [5.]]))
     """
     rows = check_float_array("rows", rows, ndim=2)
-    given = check_ids("ids", ids, MAX_ID, "row").astype(np.int32)
+    given = beside(check_ids("ids", ids, MAX_ID, "row").astype(np.int32), rows)
     if len(given) != len(rows):
         raise ValueError(f"ids must be as many as rows ({len(rows)}), got {len(given)}")
     xp, native, ex = backend_of(given, rows, n_threads=n_threads)
