@@ -140,8 +140,8 @@ def row_step_(
         first; adam only), the moments of a row first decay by the steps that it missed, to what the dense step would
         have made of them.
     ids : int32 array (n,)
-        Row of each gradient; may repeat. On the host in any case, if you like: there they are checked without waiting
-        for a device.
+        Row of each gradient; may repeat, and may be on the host in any case, where they are checked without waiting for
+        a device.
     grad : array (n, d)
     rule, learning_rate, n_threads, and all options
         As in `dense_step_`.
@@ -170,7 +170,7 @@ def coalesce(ids: Array, rows: Array, *, n_threads: int | None = None) -> tuple[
     Parameters
     ----------
     ids : int array (n,)
-        From 0; may repeat. On the host in any case, if you like.
+        From 0; may repeat, and may be on the host in any case.
     rows : float32 or float64 array (n, d), NumPy or CuPy
     n_threads : int, optional
 

@@ -59,7 +59,10 @@ class Param:
         self.grad = grad if self.grad is None else self.grad + grad
 
     def add_rows(self, ids: ArrayLike, rows: Any) -> None:
-        """Add gradients of rows: ``ids`` (n,), which may repeat, and ``rows`` (n, d), or (n,) for a 1-D value."""
+        """Add gradients of rows: ``ids`` (n,), which may repeat, and ``rows`` (n, d), or (n,) for a 1-D value.
+
+        The ids may be on the host in any case, where they are checked without waiting for a device.
+        """
         given = check_integers("ids", ids)
         dense = check_id_range("ids", given, len(self.value), "row").astype(np.int32)
         if dense.ndim != 1:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from devices import check_equals_cpu
+from helpers import same_bits
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +76,21 @@ def test_sum_of_squares_equals_cpu(devices, dtype, shape):
     if a.size:
         a.flat[-1] = np.inf
         check_equals_cpu(devices, sum_of_squares, a)
+
+
+def test_ids_may_stay_on_the_host(devices):
+    w, rows, ids = np.ones((6, 3)), np.random.default_rng(0).normal(size=(9, 3)), np.arange(9) % 4
+    for device in devices:
+        with device as on:
+            stepped = [on.put(w), on.put(w)]
+            for table, given_ids in zip(stepped, (ids, on.put(ids)), strict=True):
+                row_step_(table, {}, given_ids, on.put(rows), rule="sgd", learning_rate=0.1)
+            assert same_bits(*map(on.get, stepped))
+            assert not same_bits(on.get(stepped[0]), w)
+            for a, b in zip(coalesce(ids, on.put(rows)), coalesce(on.put(ids), on.put(rows)), strict=True):
+                assert same_bits(on.get(a), on.get(b))
+            with pytest.raises(ValueError, match=r"ids must hold row ids in 0..1, got 4 unknown: 2, 3, 2"):
+                row_step_(on.put(w[:2]), {}, ids, on.put(rows), rule="sgd", learning_rate=0.1)
 
 
 def test_bad_arguments_are_refused_on_devices_too(devices):
