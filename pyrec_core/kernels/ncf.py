@@ -5,18 +5,19 @@ items, of d elements. The first g of both are multiplied, the others are the foo
 
     z_0 = [p[g:], q[g:]],  z_l = mask_l * max(0, z_{l-1} W_l + b_l),  logit = h . [p[:g] * q[:g], z_L] + c
 
-Pairs pass all layers while these are in the cache. What lies between the layers and is needed on the way back is kept;
-rows of the tables are looked up again.
+On the CPU pairs pass all layers while these are in the cache; on a GPU the products of the tower are cuBLAS's. What
+lies between the layers and is needed on the way back is kept; rows of the tables are looked up again.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .._backend import Array, check_threads, cpu
-from .._validation import check_float_array, check_ids, check_like
+from .._backend import Array, backend_of, is_cuda
+from .._validation import check_float_array, check_like, check_rows
 
 __all__ = ["NCFGradients", "NCFParameters", "ncf_backward", "ncf_forward"]
 
@@ -26,7 +27,7 @@ class NCFParameters(NamedTuple):
 
     Attributes
     ----------
-    users, items : float32 or float64 arrays (n_users, d) and (n_items, d)
+    users, items : float32 or float64 arrays (n_users, d) and (n_items, d), NumPy or CuPy
     weights : sequence of arrays (n_in, n_out)
         W of each layer of the tower, the first of 2 (d - g) rows. Empty: no tower, and g = d.
     biases : sequence of arrays (n_out,)
@@ -54,12 +55,12 @@ class NCFGradients(NamedTuple):
     head, offset : arrays
     """
 
-    users: NDArray[Any]
-    items: NDArray[Any]
-    weights: list[NDArray[Any]]
-    biases: list[NDArray[Any]]
-    head: NDArray[Any]
-    offset: NDArray[Any]
+    users: Array
+    items: Array
+    weights: list[Array]
+    biases: list[Array]
+    head: Array
+    offset: Array
 
 
 def ncf_forward(
@@ -69,7 +70,7 @@ def ncf_forward(
     masks: Sequence[Array] = (),
     *,
     n_threads: int | None = None,
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array]:
     """Return the logits of pairs, and what `ncf_backward` needs.
 
     Parameters
@@ -97,9 +98,13 @@ def ncf_forward(
     array([38.5, 62.5])
     """
     arrays, width, _ = _network(params, users, items, masks)
+    xp, native, ex = _backend(arrays, n_threads)
     n, dtype = len(arrays[2]), arrays[0].dtype
-    logits, kept = np.empty(n, dtype), np.empty((n, width), dtype)
-    cpu().ncf_forward(check_threads(n_threads), logits, kept, *arrays)
+    logits, kept = xp.empty(n, dtype), xp.empty((n, width), dtype)
+    if is_cuda(logits):
+        _forward_on_device(xp, native, ex, arrays, logits, kept)
+    else:
+        native.ncf_forward(ex, logits, kept, *arrays)
     return logits, kept
 
 
@@ -131,10 +136,13 @@ def ncf_backward(
     arrays, width, shapes = _network(params, users, items, masks)
     n, d, dtype = len(arrays[2]), arrays[0].shape[1], arrays[0].dtype
     d_logits, kept = check_like("d_logits", d_logits, (n,), dtype), check_like("kept", kept, (n, width), dtype)
+    xp, native, ex = _backend(arrays, n_threads, d_logits, kept)
+    if is_cuda(kept):
+        return _backward_on_device(xp, native, ex, arrays, d_logits, kept)
     d_users, d_items = np.empty((2, n, d), dtype)
     ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
     flat = np.empty(ends[-1], dtype)
-    cpu().ncf_backward(check_threads(n_threads), d_users, d_items, flat, d_logits, kept, *arrays)
+    native.ncf_backward(ex, d_users, d_items, flat, d_logits, kept, *arrays)
     *tower, head, offset = (flat[ends[i] : ends[i + 1]].reshape(shape) for i, shape in enumerate(shapes))
     return NCFGradients(d_users, d_items, tower[::2], tower[1::2], head, offset)
 
@@ -147,7 +155,7 @@ def _network(
     dtype, d = p.dtype, p.shape[1]
     q = check_like("params.items", params.items, (len(params.items), d), dtype)
     user, item = (
-        check_ids(name, ids, len(table), what).astype(np.int32)
+        check_rows(name, ids, len(table), what, ndim=1)
         for name, ids, table, what in (("users", users, p, "user"), ("items", items, q, "item"))
     )
     if len(user) != len(item):
@@ -171,3 +179,61 @@ def _network(
     offset = check_like("params.offset", params.offset, (1,), dtype)
     kept = sum(len(b) for b in biases)
     return [p, q, user, item, weights, biases, factors, head, offset], kept, shapes
+
+
+def _backend(arrays: list[Any], n_threads: int | None, *others: Array) -> tuple[Any, Any, int]:
+    """Return what `backend_of` does for the arrays of a network and these."""
+    users, items, user, item, weights, biases, masks, head, offset = arrays
+    return backend_of(
+        users, items, user, item, *weights, *biases, *masks, head, offset, *others, n_threads=n_threads
+    )  # fmt: skip
+
+
+def _rows(arrays: list[Any]) -> tuple[Any, ...]:
+    """Return the tables, the ids, and how many columns are multiplied."""
+    users, items, user, item, weights = arrays[:5]
+    return users, items, user, item, users.shape[1] - (len(weights[0]) // 2 if weights else 0)
+
+
+def _foot(xp: Any, native: Any, ex: int, rows: tuple[Any, ...]) -> Array:
+    """Return z_0, without columns where there is no tower."""
+    users, _, user, _, g = rows
+    foot = xp.empty((len(user), 2 * (users.shape[1] - g)), users.dtype)
+    native.ncf_foot(ex, foot, *rows)
+    return foot
+
+
+def _forward_on_device(xp: Any, native: Any, ex: int, arrays: list[Any], logits: Array, kept: Array) -> None:
+    rows, (weights, biases, masks, head, offset) = _rows(arrays), arrays[4:]
+    z, column = _foot(xp, native, ex, rows), 0
+    for w, bias, mask in zip(weights, biases, masks or [None] * len(weights), strict=True):
+        z = xp.matmul(z, w)
+        native.ncf_layer_forward(ex, z, kept, bias, mask, column)
+        column += len(bias)
+    native.ncf_logits(ex, logits, kept, head, offset, *rows)
+
+
+def _backward_on_device(xp: Any, native: Any, ex: int, arrays: list[Any], d_logits: Array, kept: Array) -> NCFGradients:
+    rows, (weights, biases, masks, head, _) = _rows(arrays), arrays[4:]
+    foot, g, depth, column = _foot(xp, native, ex, rows), rows[-1], len(weights), kept.shape[1]
+    masks = masks or [None] * depth
+    slopes, d_z, d_weights = xp.empty_like(kept), foot, []
+    if depth:
+        d_z = xp.empty((len(kept), len(biases[-1])), kept.dtype)
+        column -= d_z.shape[1]
+        native.ncf_top_backward(ex, d_z, slopes, d_logits, head[g:], kept, masks[-1], column)
+    for layer in reversed(range(depth)):
+        z, d_below = foot, xp.matmul(d_z, weights[layer].T)
+        if layer:
+            z = xp.empty_like(d_below)
+            column -= z.shape[1]
+            native.ncf_layer_backward(ex, d_below, slopes, z, kept, masks[layer - 1], column)
+        d_weights.append(xp.matmul(z.T, d_z))
+        d_z = d_below
+    d_users, d_items = xp.empty((2, len(kept), rows[0].shape[1]), kept.dtype)
+    native.ncf_rows_backward(ex, d_users, d_items, d_logits, d_z, head, *rows)
+    sums = xp.empty(kept.shape[1] + len(head) + 1, kept.dtype)
+    native.ncf_sums(ex, sums, slopes, d_logits, kept, head, *rows)
+    ends = np.cumsum([0, *map(len, biases), len(head), 1]).tolist()
+    *d_biases, d_head, d_offset = (sums[first:last] for first, last in pairwise(ends))
+    return NCFGradients(d_users, d_items, d_weights[::-1], d_biases, d_head, d_offset)

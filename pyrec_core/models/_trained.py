@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -12,9 +12,12 @@ from .._backend import check_device, to_host
 from .._errors import TrainingInterrupted
 from .._random import Source, seed_of
 from .._validation import check_float, check_int, trusted_inputs
+from ..layers import Layer
 from ..optim import Divided, Optimizer, from_plain, resolve, to_plain
 from ..train import Callback, EarlyStopping, Progress, Snapshot, Training, fit_loop
 from ._estimator import Estimator, parameters
+
+_N = TypeVar("_N", bound=Layer)
 
 # What may differ between a training and the one that resumes it; the seed is compared instead of random_state.
 _FREE = {"n_epochs", "callbacks", "device", "n_threads", "random_state", "verbose"}
@@ -75,7 +78,6 @@ class Trained(Estimator):
     weights_: dict[str, NDArray[Any]] = field(init=False)
 
     _plain: ClassVar[tuple[str, ...]] = ("optimizer", "learning_rate")  # parameters that files hold as plain values
-    _on_gpu: ClassVar[bool] = False  # whether all kernels of the model have CUDA versions
 
     def _beginning(self, resume: Any, *data: NDArray[Any]) -> tuple[Source, Snapshot | None, dict[str, Any]]:
         """Return the source of random numbers, the checkpoint to go on from, and what describes this training."""
@@ -122,6 +124,16 @@ class Trained(Estimator):
         assert seen.training is not None
         return _learned(network, seen.training)
 
+    def _network_by(self, make: Callable[[], _N]) -> _N:
+        """Return the network of the fitted weights, which ``make()`` makes once, on the device; it is only read."""
+        device, network = vars(self).get("_made", ("", None))
+        if device != self.device:
+            network = make()
+            network.to(self.device)
+            vars(self)["_made"] = self.device, network
+        made: _N = network
+        return made
+
     def _optimizer(self) -> Optimizer:
         return resolve(self.optimizer, self.learning_rate)
 
@@ -131,8 +143,6 @@ class Trained(Estimator):
 
     def _check_trained(self) -> None:
         """Check the fields of this base."""
-        if self.device == "cuda" and not self._on_gpu:
-            raise ValueError(f"device must be 'cpu' for {type(self).__name__}, which is not made for a GPU, got 'cuda'")
         check_device(self.device)
         check_int("n_epochs", self.n_epochs, low=1)
         check_int("batch_size", self.batch_size, low=1)

@@ -9,7 +9,6 @@ import scipy.sparse as sp
 import pyrec_core
 from pyrec_core import AFM, DCN, FM, NFM, PNN, Features, WideDeep, XDeepFM, _backend
 from pyrec_core.models.feature import DeepFM, FeatureEncoder, LogisticRegression
-from pyrec_core.models.interaction import GMF
 from pyrec_core.train import Checkpoint
 
 OPTIONS = {"n_epochs": 2, "batch_size": 32, "random_state": 0, "verbose": False}
@@ -159,8 +158,3 @@ def test_a_device_that_is_not_there_is_never_replaced():
         for call in (lambda: clone(model).fit(X, Y), lambda: clone(model).partial_fit(X, Y), lambda: model.predict(X)):
             with pytest.raises(ImportError, match="device='cuda' cannot be used: CuPy is not installed"):
                 call()
-
-
-def test_models_without_kernels_for_a_gpu_say_so():
-    with pytest.raises(ValueError, match="device must be 'cpu' for GMF"):
-        GMF(device="cuda").fit(np.eye(3))

@@ -6,7 +6,7 @@ from helpers import same_bits
 
 from pyrec_core._random import Source
 from pyrec_core.kernels.losses import binary_cross_entropy
-from pyrec_core.models.interaction._pair_network import PairNetwork
+from pyrec_core.models.interaction._pair_network import PAIRS_AT_ONCE, PairNetwork
 
 SHAPES = [(3, ()), (0, (8, 5, 4)), (3, (8, 6)), (3, (4, 4, 2))]
 each_shape = pytest.mark.parametrize(("n_multiplied", "hidden"), SHAPES)
@@ -49,7 +49,7 @@ def test_tables_of_many_pairs_come_in_blocks(monkeypatch):
     users, items = np.arange(7), np.arange(9)
     whole = net.table(users, items)
     for size in (1, 4, 20):  # less than a row, and more
-        monkeypatch.setattr("pyrec_core.models.interaction._pair_network.PAIRS_AT_ONCE", size)
+        monkeypatch.setitem(PAIRS_AT_ONCE, "cpu", size)
         assert same_bits(net.table(users, items), whole)
 
 

@@ -97,7 +97,6 @@ class FeatureModel(Trained, ABC):
     classes_: NDArray[Any] = field(init=False)
     state_: dict[str, NDArray[Any]] = field(init=False)
 
-    _on_gpu: ClassVar[bool] = True
     _linear: ClassVar[bool] = True  # whether there is a linear part, which gives crosses their weights
 
     def fit(self, X: Any, y: ArrayLike | None = None, validation_data: Any = None, resume: Any = None) -> Self:

@@ -9,11 +9,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from ..._backend import use_threads
+from ..._backend import array_module, to_device, to_host, use_threads
 from ..._random import Source
 from ..._validation import Csr, check_choice, check_float, check_id_range, check_ids, check_int, check_integers
 from ..._vocabulary import Vocabulary
 from ...kernels.activations import l2_normalize_forward
+from ...kernels.embedding import gather
 from ...kernels.losses import binary_cross_entropy, squared_error
 from ...kernels.random import integers
 from ...kernels.topk import factor_top_k, top_k
@@ -50,8 +51,8 @@ class NeuralModel(Trained, KnownUsersModel, ABC):
         How to train: as in all models that are trained. A batch has positive and negative examples. The validation
         score is the NDCG@100 of held-out items, as in ``score``, of 4096 users at most; without ``validation_data``
         early stopping holds out ``validation_fraction`` of the interactions.
-    n_threads, random_state, verbose
-        As in all models.
+    device, n_threads, random_state, verbose
+        As in all models. Examples are drawn on the host in any case.
 
     Attributes
     ----------
@@ -93,6 +94,8 @@ class NeuralModel(Trained, KnownUsersModel, ABC):
 
         Raises
         ------
+        ImportError
+            ``device="cuda"`` where that cannot be used; the message says why.
         TypeError
             A parameter, ``X``, ``sample_weight`` or ``validation_data`` of the wrong type or dtype.
         ValueError
@@ -118,15 +121,18 @@ class NeuralModel(Trained, KnownUsersModel, ABC):
         source, snapshot, about = self._beginning(resume, X.indptr, X.indices, weights, *others)
         if held_out is None and self.early_stopping:
             X, held_out = hold_out(X, self.validation_fraction, source)
+        # Drawn on the host, where it is known what users lack, and given to a device batch by batch.
         examples = _Examples(X, weights, self.n_negatives, source)
         network = self._build(X.shape, source)
+        network.to(self.device)
         validate = None if held_out is None else _ndcg(network, X, held_out, source)
         loss = binary_cross_entropy if self.loss == "logistic" else squared_error
 
         def step(batch: _Batch) -> tuple[float, float]:
             outputs, backprop = network.forward((batch.users, batch.items), train=True)
             n = len(batch.users)
-            value, d_outputs = loss(outputs, batch.targets[:, None], batch.weights[:, None], divisor=n)
+            targets, weights = to_device(np.stack((batch.targets, batch.weights))[:, :, None], self.device)
+            value, d_outputs = loss(outputs, targets, weights, divisor=n)
             backprop(d_outputs)
             return value, n
 
@@ -144,30 +150,38 @@ class NeuralModel(Trained, KnownUsersModel, ABC):
     ) -> tuple[NDArray[np.int32], NDArray[Any]]:
         assert users.ids is not None
         with use_threads(self.n_threads):
-            return _best(PairNetwork.of(self.weights_), users.ids, k, exclude, candidates)
+            return _best(self._network(), users.ids, k, exclude, candidates)
 
     def _pair_scores(self, users: Users, user_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
         assert users.ids is not None
-        network, asked = PairNetwork.of(self.weights_), users.ids[user_of]
-        scores = np.empty(len(items), self.weights_["users"].dtype)
+        network, asked = self._network(), users.ids[user_of]
+        scores, at_once = np.empty(len(items), self.weights_["users"].dtype), PAIRS_AT_ONCE[network.device]
         with use_threads(self.n_threads):
-            for first in range(0, len(items), PAIRS_AT_ONCE):
-                some = slice(first, first + PAIRS_AT_ONCE)
-                scores[some] = network((asked[some], items[some]))[:, 0]
+            for first in range(0, len(items), at_once):
+                some = slice(first, first + at_once)
+                scores[some] = to_host(network((asked[some], items[some]))[:, 0])
         return scores
 
     def _similar_items(self, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
         n = len(items)
         themselves = Csr(np.arange(n + 1), items.astype(np.int32), np.ones(n, np.float32), (n, self.n_items_))
         with use_threads(self.n_threads):
-            directions = l2_normalize_forward(self.weights_["items"])
-            return factor_top_k(directions[items], directions, k, themselves)
+            directions = l2_normalize_forward(self._network().items.value)
+            asked = gather(directions, to_device(items, self.device))
+            return _on_host(factor_top_k(asked, directions, k, themselves))
+
+    def _network(self) -> PairNetwork:
+        """Return the network of the fitted weights, on the device."""
+        return self._network_by(lambda: PairNetwork.of(self.weights_))
 
     def _optimizer(self) -> Optimizer:
         return with_l2(super()._optimizer(), self.l2)
 
-    def _check_parameters(self) -> None:
+    def _check_common(self) -> None:
+        super()._check_common()
         self._check_trained()
+
+    def _check_parameters(self) -> None:
         check_int("n_negatives", self.n_negatives, low=1)
         check_choice("loss", self.loss, ("logistic", "squared"))
         check_float("l2", self.l2, low=0.0)
@@ -248,7 +262,7 @@ def _best(
 ) -> tuple[NDArray[np.int32], NDArray[Any]]:
     """Return the top k of users: from factors where the network has no tower, else from tables of all scores."""
     if not network.tower:
-        return factor_top_k(*network.factors(users), k, exclude, candidates=candidates)
+        return _on_host(factor_top_k(*network.factors(users), k, exclude, candidates=candidates))
     n, n_items = len(users), len(network.items.value)
     shared = np.arange(n_items)
     if sp.issparse(candidates):
@@ -257,14 +271,24 @@ def _best(
             raise ValueError(f"candidates must have shape {(n, n_items)}, got {candidates.shape}")
     elif candidates is not None:
         shared = np.unique(check_ids("candidates", candidates, n_items, "item"))
-    parts = []
+    parts, xp = [], array_module(network.items.value)
     at_once = max(1, SCORES_AT_ONCE // n_items)
     for first in range(0, max(n, 1), at_once):
         rows = np.arange(first, min(n, first + at_once))
         ranked = candidates[rows] if sp.issparse(candidates) else candidates
         items = np.unique(ranked.indices) if sp.issparse(ranked) else shared
-        scores = np.full((len(rows), n_items), -np.inf, network.items.value.dtype)
-        scores[:, items] = network.table(users[rows], items)
-        parts.append(top_k(scores, k, None if exclude is None else exclude.rows(rows), candidates=ranked))
+        scores = network.table(users[rows], items)
+        if len(items) < n_items:
+            of_all = xp.full((len(rows), n_items), -np.inf, scores.dtype)
+            of_all[:, to_device(items, network.device)] = scores
+            scores = of_all
+        left_out = None if exclude is None else exclude.rows(rows)
+        parts.append(_on_host(top_k(scores, k, left_out, candidates=ranked)))
     found, best = zip(*parts, strict=True)
     return np.concatenate(found), np.concatenate(best)
+
+
+def _on_host(ranks: tuple[Any, Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Return the items and scores of a selection on the host."""
+    items, scores = ranks
+    return to_host(items), to_host(scores)

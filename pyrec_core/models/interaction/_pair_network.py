@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..._backend import array_module, device_of, to_device
 from ..._random import Source
 from ..._validation import check_float
 from ...kernels.activations import activation_forward, dropout
@@ -16,13 +17,14 @@ from ...kernels.ncf import NCFParameters, ncf_backward, ncf_forward
 from ...layers import Dense, Layer, normal
 from ...optim import Param
 
-PAIRS_AT_ONCE = 2**14  # in the layers of the tower: what they give stays in the cache
+# Pairs in the layers of the tower at a time: what they give stays in the cache; a device is to have enough to do.
+PAIRS_AT_ONCE = {"cpu": 2**14, "cuda": 2**19}
 
 Ids = NDArray[np.integer[Any]]
 
 
 class PairNetwork(Layer):
-    """The logit of pairs: users (B,) and items (B,) -> (B, 1).
+    """The logit of pairs: users (B,) and items (B,) -> (B, 1). The ids are on the host, also where the network is not.
 
     The first columns of the two embeddings are multiplied (GMF). The others stand side by side at the foot of a tower
     of dense layers (MLP). One dense layer makes the logit of both results. Each part may be missing.
@@ -80,7 +82,7 @@ class PairNetwork(Layer):
         return network
 
     def forward(self, x: tuple[Ids, Ids], *, train: bool = False) -> tuple[Any, Callable[[Any], None]]:
-        users, items = x
+        users, items = (to_device(ids, self.device) for ids in x)
         weights, biases = [layer.w.value for layer in self.tower], [_bias(layer).value for layer in self.tower]
         head, offset = self.head.w.value.reshape(-1), _bias(self.head).value
         params = NCFParameters(self.users.value, self.items.value, weights, biases, head, offset)
@@ -101,12 +103,18 @@ class PairNetwork(Layer):
 
     def _mask(self, shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
         address = self._source.take("dropout", shape[0] * shape[1])
-        mask: NDArray[Any] = dropout(np.ones(shape, dtype), self._dropout, **address)
+        ones = array_module(self.users.value).ones(shape, dtype)
+        mask: NDArray[Any] = dropout(ones, self._dropout, overwrite=True, **address)
         return mask
+
+    @property
+    def device(self) -> str:
+        """Where the parameters are."""
+        return device_of(self.users.value)
 
     def factors(self, users: Ids) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return vectors of these users and of all items, whose products are the logits, where there is no tower."""
-        p, q = gather(self.users.value, users) * self.head.w.value.T, self.items.value
+        p, q = gather(self.users.value, to_device(users, self.device)) * self.head.w.value.T, self.items.value
         offset = np.broadcast_to(_bias(self.head).value, (len(p), 1))
         return np.concatenate([p, offset], axis=1), np.concatenate([q, np.ones_like(q[:, :1])], axis=1)
 
@@ -116,7 +124,8 @@ class PairNetwork(Layer):
         Its lowest layer gets the sum of what it makes of a user and of an item. These two are made once, and only what
         is above is done for each pair.
         """
-        p, q = gather(self.users.value, users), gather(self.items.value, items)
+        ids = to_device(users, self.device), to_device(items, self.device)
+        p, q = gather(self.users.value, ids[0]), gather(self.items.value, ids[1])
         (p_gmf, p_mlp), (q_gmf, q_mlp) = self._columns(p), self._columns(q)
         of_product, of_top = np.split(self.head.w.value, [self.n_multiplied])
         lowest, *above = self.tower
@@ -125,7 +134,7 @@ class PairNetwork(Layer):
         from_users += _bias(lowest).value
         logits: NDArray[Any] = gemm(p_gmf * of_product.T, q_gmf, trans_b=True)
         logits += _bias(self.head).value
-        for rows, columns in _blocks(len(users), len(items)):
+        for rows, columns in _blocks(len(users), len(items), PAIRS_AT_ONCE[self.device]):
             z = from_users[rows, None] + from_items[columns]
             shape = z.shape[:2]
             z = activation_forward(z.reshape(-1, z.shape[-1]), "relu", overwrite=True)
@@ -144,10 +153,10 @@ def _bias(layer: Dense) -> Param:
     return layer.b
 
 
-def _blocks(n: int, m: int) -> Iterator[tuple[slice, slice]]:
-    """Cut a table of n x m pairs into blocks of at most `PAIRS_AT_ONCE`."""
-    width = max(1, min(m, PAIRS_AT_ONCE))
-    height = PAIRS_AT_ONCE // width
+def _blocks(n: int, m: int, pairs: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a table of n x m pairs into blocks of so many pairs, at most."""
+    width = max(1, min(m, pairs))
+    height = pairs // width
     for row in range(0, n, height):
         for column in range(0, m, width):
             yield slice(row, row + height), slice(column, column + width)

@@ -20,7 +20,7 @@ class GMF(NeuralModel):
     embedding_dim : int >= 1
         Factors.
     n_negatives, loss, l2, n_epochs, batch_size, optimizer, learning_rate, early_stopping, validation_fraction,
-    callbacks, n_threads, random_state, verbose
+    callbacks, device, n_threads, random_state, verbose
         As in all neural models of this door: see `NeuralModel`, also for the attributes.
 
     Notes

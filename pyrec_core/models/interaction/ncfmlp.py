@@ -21,7 +21,7 @@ class NCFMLP(NeuralModel):
     dropout : float in [0, 1)
         Share of each layer that is dropped in training.
     n_negatives, loss, l2, n_epochs, batch_size, optimizer, learning_rate, early_stopping, validation_fraction,
-    callbacks, n_threads, random_state, verbose
+    callbacks, device, n_threads, random_state, verbose
         As in all neural models of this door: see `NeuralModel`, also for the attributes.
 
     Notes

@@ -39,7 +39,7 @@ class NeuMF(NeuralModel):
     optimizer : {"sgd", "adagrad", "rmsprop", "adadelta", "adam", "ftrl"} or Optimizer, optional
         None: Adam, and plain SGD if there are pretrained models, since what Adam kept of their training is lost.
     n_negatives, loss, l2, n_epochs, batch_size, learning_rate, early_stopping, validation_fraction, callbacks,
-    n_threads, random_state, verbose
+    device, n_threads, random_state, verbose
         As in all neural models of this door: see `NeuralModel`, also for the attributes.
 
     Notes

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,8 +126,6 @@ class GRU4Rec(Trained, SequenceModel):
     batches: str = "session-parallel"
     item_dropout: float = 0.0
     max_length: int | None = None
-
-    _on_gpu: ClassVar[bool] = True
 
     def fit(self, sessions: Any, validation_data: Any = None, resume: Any = None) -> Self:
         """Learn from sessions.
@@ -253,13 +251,8 @@ class GRU4Rec(Trained, SequenceModel):
             raise ValueError("batch_size must be 2 or more where n_sample is 0, got 1: no negatives")
 
     def _network(self) -> Network:
-        """Return the network of the fitted weights on the device; made once for it, as it only reads them."""
-        made: tuple[str, Network] | None = vars(self).get("_made")
-        if made is None or made[0] != self.device:
-            network = Network.of(self.weights_)
-            network.to(self.device)
-            vars(self)["_made"] = made = self.device, network
-        return made[1]
+        """Return the network of the fitted weights, on the device."""
+        return self._network_by(lambda: Network.of(self.weights_))
 
     def _states(self, items: NDArray[np.int32], offsets: NDArray[np.int64]) -> Array:
         packed = pack(offsets)
