@@ -15,7 +15,9 @@ that are ahead of it. ``ties`` says which of those with an equal score are:
 ============== ==================================================================================
 
 NaN ranks after every number, and is met with a warning; what is beyond ``depth`` may not be looked at. ``exclude`` is
-a sparse matrix (n, I) whose stored entries are not ranked. Nothing here writes a matrix of scores.
+a sparse matrix (n, I) whose stored entries are not ranked. On the CPU nothing here writes a matrix of scores.
+
+Scores and factors may be NumPy's or CuPy's, and their ranks are on the same device; sparse matrices are on the host.
 """
 
 import warnings

@@ -9,6 +9,7 @@ from pyrec_core._validation import trusted_inputs
 from pyrec_core.kernels.embedding import bag_forward, gather
 from pyrec_core.models.feature import DeepFM
 from pyrec_core.optim import SGD, Param
+from pyrec_core.train import SessionParallel
 
 OPTIONS = {"batch_size": 32, "random_state": 0, "verbose": False, "embedding_dim": 4}
 MODELS = {
@@ -42,14 +43,15 @@ def test_a_step_of_a_training_waits_for_the_number_of_its_ids_and_for_the_loss(d
 
 @pytest.mark.parametrize("options", [{}, {"logq": 1.0, "embedding": "separate"}, {"hidden": (4, 3), "n_sample": 0}])
 def test_a_step_of_gru4rec_waits_for_the_number_of_its_ids_twice_and_for_the_loss(device, options):
-    items = np.random.default_rng(0).integers(0, 9, 8 * 5)
+    items, offsets = np.random.default_rng(0).integers(0, 9, 46), np.cumsum([0, 5, 5, 3, 6, 4, 5, 7, 6, 5])
+    n_steps = len(list(SessionParallel(items, offsets, 4, options.get("n_sample", 6))))  # in the last ones lanes end
     waits = []
     for n_epochs in (1, 2):
         before = DeviceArray.waits
         model = GRU4Rec(**{"hidden": (4,), "n_sample": 6, "random_state": 0, "verbose": False, **options})
-        model.set_params(batch_size=4, n_epochs=n_epochs, device="cuda").fit((items, np.arange(0, 41, 5)))
+        model.set_params(batch_size=4, n_epochs=n_epochs, device="cuda").fit((items, offsets))
         waits.append(DeviceArray.waits - before)
-    assert waits[1] - waits[0] == 8 * 3 + 1  # steps, and a plan
+    assert waits[1] - waits[0] == 3 * n_steps + 1  # one for the plan
 
 
 def test_a_step_of_neumf_waits_for_the_numbers_of_its_ids_and_for_the_loss(device):

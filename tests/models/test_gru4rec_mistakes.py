@@ -49,7 +49,7 @@ def test_no_private_negatives_per_row():
     """All rows share M + S columns: the targets of the others, and all samples."""
     training = make()
     first_step(training)
-    ((ids, d_bias),) = training.network.bias.rows
+    ((ids, d_bias, _),) = training.network.bias.rows
     assert ids.tolist() == [*TARGETS, *SAMPLES]
     _, scores = scores_of(training)
     odds = np.exp(scores[:, ids])
@@ -63,7 +63,7 @@ def test_training_never_scores_the_whole_catalogue():
     network = training.network
     assert network.items.grad is None
     assert network.bias.grad is None
-    touched = {int(i) for p in (network.items, network.bias) for ids, _ in p.rows for i in ids}
+    touched = {int(i) for p in (network.items, network.bias) for ids, *_ in p.rows for i in ids}
     assert touched == {*INPUTS.tolist(), *TARGETS.tolist(), *SAMPLES.tolist()}
 
 
@@ -223,7 +223,7 @@ def test_the_constrained_embedding_is_the_output_layer():
     training = make()
     assert set(training.network.named_params()) == {"items", "bias", "cells.0.w", "cells.0.b", "cells.0.u"}
     first_step(training)
-    inputs, outputs = sorted((ids.tolist() for ids, _ in training.network.items.rows), key=len)
+    inputs, outputs = sorted((ids.tolist() for ids, *_ in training.network.items.rows), key=len)
     assert (inputs, outputs) == (INPUTS.tolist(), [*TARGETS, *SAMPLES])
     assert set(make(embedding="separate").network.named_params()) > {"items", "inputs"}
 
@@ -265,7 +265,7 @@ def test_gradients_go_back_one_step_without_padding():
     for batch in training.batches(0):
         (inputs, *_), _ = batch
         training.step(batch)
-        (looked_up,) = (ids for ids, _ in training.network.items.rows if len(ids) == len(inputs))
+        (looked_up,) = (ids for ids, *_ in training.network.items.rows if len(ids) == len(inputs))
         np.testing.assert_array_equal(looked_up, inputs)
         widths.append(len(inputs))
         for p in training.network.params():

@@ -66,7 +66,7 @@ def test_gradients_of_the_whole_network_are_those_of_its_loss(n_multiplied, hidd
     backprop(binary_cross_entropy(outputs, targets)[1])
     for name, p in net.named_params().items():
         found = np.zeros_like(p.value) if p.grad is None else p.grad
-        for ids, rows in p.rows:
+        for ids, rows, _ in p.rows:
             np.add.at(found, ids, rows)
         numeric = np.empty_like(p.value)
         for at in np.ndindex(p.value.shape):

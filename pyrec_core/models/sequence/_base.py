@@ -211,7 +211,8 @@ class SequenceModel(Estimator, ABC):
         for first in range(0, len(states), self._rows_at_once()):
             rows = slice(first, first + self._rows_at_once())
             relevant = one_a_row(targets[rows], self.n_items_)
-            parts.append(ranks_in_scores(self._scores(states[rows]), relevant, ties=ties, n_threads=self.n_threads))
+            ranks = ranks_in_scores(self._scores(states[rows]), relevant, ties=ties, n_threads=self.n_threads)
+            parts.append(to_host(ranks))
         return np.concatenate(parts)
 
     def _fit_and_set(self, sessions: Any, validation_data: Any, **options: Any) -> Self:

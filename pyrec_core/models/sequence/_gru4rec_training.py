@@ -86,11 +86,7 @@ class Lanes(_Training):
         """Go forward and back over one pair of each lane; return the loss, and how many lanes there are."""
         (inputs, targets, reset, keep), samples = batch
         states = self._states or self.network.zero_states(len(keep))
-        if len(keep) != len(targets):  # told by their sizes: a look at the mask would wait for a device
-            states = [state[keep] for state in states]
-        for state in states:  # not by an index: how many rows it names would have to be read, too
-            xp = array_module(state)
-            xp.copyto(state, 0.0, where=xp.broadcast_to(reset[:, None], state.shape))
+        states = [_carried(state, reset, keep) for state in states]
         self._states, backprop = self.network.step(inputs, states, train=True)
         loss, d_hidden = self.loss(self._states[-1], targets, samples)
         backprop(d_hidden)
@@ -128,3 +124,12 @@ class Prefixes(_Training):
         d_states[last] = d_last
         backprop(d_states)
         return loss, len(positions)
+
+
+def _carried(state: Array, reset: Array, keep: Array) -> Array:
+    """Return the rows of a state that go on, those of new sessions zero. Their number is known: nothing waits."""
+    xp, n = array_module(state), len(reset)
+    if n < len(keep):
+        state = state[xp.argsort((~keep).view(np.int8), kind="stable")[:n]]  # those that stay come first, in order
+    xp.copyto(state, 0.0, where=xp.broadcast_to(reset[:, None], state.shape))
+    return state

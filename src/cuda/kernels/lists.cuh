@@ -15,17 +15,22 @@ template <class T> __device__ bool better(T a, Id a_item, T b, Id b_item) {
     return a_nan != b_nan ? b_nan : a_item < b_item;
 }
 
-// Whether an ascending list holds an id.
-__device__ inline bool holds(const Id* begin, const Id* end, Id id) {
+// The first of an ascending list that is not below an id.
+__device__ inline const Id* lower_bound(const Id* begin, const Id* end, Index id) {
     while (begin < end) {
         const Id* middle = begin + (end - begin) / 2;
-        if (*middle == id) return true;
         if (*middle < id)
             begin = middle + 1;
         else
             end = middle;
     }
-    return false;
+    return begin;
+}
+
+// Whether an ascending list holds an id.
+__device__ inline bool holds(const Id* begin, const Id* end, Index id) {
+    const Id* at = lower_bound(begin, end, id);
+    return at < end && *at == id;
 }
 
 }  // namespace pyrec::cuda
