@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find src -name '*.[chm]pp' -o -
 # The kernels behave as on any machine: no BLAS pinned by the environment.
 CLEAN_ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test bench bench-cuda lint docs dist sanitize simt ptxas tsan portable exhaustive clean help
+.PHONY: demo test bench bench-cuda lint docs dist sanitize simt simt-address simt-thread ptxas tsan portable exhaustive clean help
 help:
 	@grep -E '^# ' Makefile | sed 's/^# //'
 
@@ -87,14 +87,20 @@ sanitize: $(VENV)/.installed
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 		venv/bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. ../../tests/kernels
 
-# make simt: the CUDA kernels on the test double of a GPU, under AddressSanitizer and UndefinedBehaviorSanitizer, and once
-# more with threads under ThreadSanitizer
+# make simt: the CUDA kernels on the test double of a GPU, under AddressSanitizer and UndefinedBehaviorSanitizer
+# (simt-address), and once more with threads under ThreadSanitizer (simt-thread)
 SIMT_TESTS := $(BIN)/python -m pytest -p no:cacheprovider tests/cuda
 PRELOAD = LD_PRELOAD="$$(g++ -print-file-name=lib$(1).so) $$(g++ -print-file-name=libstdc++.so)"
 SIMT = PYREC_SIMT="$$(ls -t $(CURDIR)/build/*/_simt_$(1).*.so | head -n 1)"
-simt: $(VENV)/.installed
-	for build in build/cp*; do "$(CURDIR)/$(BIN)/cmake" --build $$build --target _simt_address _simt_thread; done
+SIMT_BUILD = for build in build/cp*; do "$(CURDIR)/$(BIN)/cmake" --build $$build --target _simt_$(1); done
+simt: simt-address simt-thread
+
+simt-address: $(VENV)/.installed
+	$(call SIMT_BUILD,address)
 	$(call SIMT,address) $(call PRELOAD,asan) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 $(SIMT_TESTS)
+
+simt-thread: $(VENV)/.installed
+	$(call SIMT_BUILD,thread)
 	@# one thread on the CPU: its pool is compiled without the sanitizer, which would take its work for a race
 	$(call SIMT,thread) $(call PRELOAD,tsan) PYREC_NUM_THREADS=1 TSAN_OPTIONS=halt_on_error=1 setarch -R \
 		$(SIMT_TESTS) --hypothesis-profile=few

@@ -5,7 +5,9 @@ A wrong type or dtype is a ``TypeError``, anything else a ``ValueError``; the me
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,6 +20,7 @@ MAX_FLOAT32_INT = 2**24  # every integer up to here is exact in float32
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _DLPACK_CUDA = (2, 13)  # kDLCUDA and kDLCUDAManaged, types of devices
 _T = TypeVar("_T")
+_trusted: ContextVar[dict[Any, Any] | None] = ContextVar("trusted", default=None)
 
 
 class Csr(NamedTuple):
@@ -275,13 +278,40 @@ def check_integers(name: str, ids: ArrayLike) -> NDArray[Any]:
     return array
 
 
+@contextmanager
+def trusted_inputs() -> Iterator[None]:
+    """Take ids, offsets and targets that lie on a device as they are: to look at them, a call must wait for the device.
+
+    For one step of a training or of a prediction, whose input was checked on the host, and which changes none of it.
+    """
+    token = _trusted.set({})
+    try:
+        yield
+    finally:
+        _trusted.reset(token)
+
+
+def known_of_ids() -> dict[Any, Any] | None:
+    """Return what is to be remembered of ids up to the end of `trusted_inputs`; None outside."""
+    return _trusted.get()
+
+
+def taken_as_is(a: Any) -> bool:
+    """Whether what ``a`` holds is not looked at: it lies on a device, inside of `trusted_inputs`."""
+    return _trusted.get() is not None and is_cuda(a)
+
+
 def check_id_range(name: str, ids: NDArray[Any], n: int, what: str) -> NDArray[np.int64]:
     """Return the integer array ``ids`` as int64 after checking that all are in 0..n-1 (any shape)."""
-    if ids.size and (ids.min() < 0 or ids.max() >= n):
+    _check_range_of_ids(name, ids, n, what)
+    return ids.astype(np.int64, copy=False)
+
+
+def _check_range_of_ids(name: str, ids: Any, n: int, what: str) -> None:
+    if not taken_as_is(ids) and ids.size and (ids.min() < 0 or ids.max() >= n):
         bad = ids[(ids < 0) | (ids >= n)]
         first = ", ".join(map(str, bad[:3].tolist()))
         raise ValueError(f"{name} must hold {what} ids in 0..{n - 1}, got {bad.size} unknown: {first}")
-    return ids.astype(np.int64, copy=False)
 
 
 def check_ids(name: str, ids: ArrayLike, n: int, what: str) -> NDArray[np.int64]:
@@ -290,6 +320,21 @@ def check_ids(name: str, ids: ArrayLike, n: int, what: str) -> NDArray[np.int64]
     if array.ndim != 1:
         raise ValueError(f"{name} must be 1-D, got shape {array.shape}")
     return check_id_range(name, array, n, what)
+
+
+def check_rows(name: str, ids: ArrayLike, n: int, what: str = "row", ndim: int | None = None) -> Any:
+    """Return rows of a table as the kernels read them, where they lie: C-contiguous int32, all in 0..n-1."""
+    array = check_integers(name, ids)
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name} must be {ndim}-D, got shape {array.shape}")
+    _check_range_of_ids(name, array, n, what)
+    return contiguous(array, np.int32)
+
+
+def check_distinct(name: str, ids: Any, distinct: bool) -> None:
+    """Refuse 1-D ids that are said to be distinct, and do not ascend."""
+    if distinct and not taken_as_is(ids) and (ids[1:] <= ids[:-1]).any():
+        raise ValueError(f"{name} must ascend without repeats where distinct=True, got {ids[:5].tolist()}...")
 
 
 def check_float_array(name: str, a: Any, ndim: int | None) -> Any:

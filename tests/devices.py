@@ -45,8 +45,14 @@ def _device(value):
 class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     """As ``cupy.ndarray``: what NumPy can do, on arrays of this kind only."""
 
+    waits = 0  # how often the host has had to wait for the device so far, to look at a value
+
     def __init__(self, host):
         self._host = host
+
+    def _seen(self):
+        DeviceArray.waits += 1
+        return self._host
 
     def __array__(self, *_, **__):
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
@@ -69,9 +75,11 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return interface | {"version": 3, "stream": 1}
 
     def get(self):
-        return self._host.copy()
+        return self._seen().copy()
 
     def __getitem__(self, key):
+        if isinstance(key, DeviceArray) and key.dtype == bool:
+            key._seen()  # how many there are
         return _device(self._host[_host(key, "an index")])
 
     def __setitem__(self, key, value):
@@ -85,6 +93,8 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
             return _device(value)
 
         def method(*args, **kwargs):
+            if name in ("item", "tolist", "nonzero"):
+                self._seen()
             result = value(*_host(args, name), **_host(kwargs, name))
             return result if name in ("item", "tolist") else _device(result)
 
@@ -97,16 +107,16 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return (self[i] for i in range(len(self)))
 
     def __bool__(self):
-        return bool(self._host)
+        return bool(self._seen())
 
     def __int__(self):
-        return int(self._host)
+        return int(self._seen())
 
     def __index__(self):
-        return self._host.__index__()
+        return self._seen().__index__()
 
     def __float__(self):
-        return float(self._host)
+        return float(self._seen())
 
     def __repr__(self):
         return f"on device: {self._host!r}"
@@ -179,6 +189,8 @@ class StandIn(ModuleType):
         value = getattr(np, name)
         if isinstance(value, type) or not callable(value):
             return value
+        if name in ("flatnonzero", "nonzero", "unique"):
+            DeviceArray.waits += 1
         taken = self._taken if name in self.makers else lambda a: a
         return lambda *args, **kwargs: taken(_device(value(*_host(args, name), **_host(kwargs, name))))
 

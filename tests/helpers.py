@@ -75,7 +75,7 @@ def _sources(layer):
 def dense_gradient(param):
     """The gradient that a parameter was given, rows and all."""
     whole = np.zeros_like(param.value) if param.grad is None else param.grad.copy()
-    for ids, rows in param.rows:
+    for ids, rows, _ in param.rows:
         np.add.at(whole, ids, rows)
     return whole
 

@@ -11,10 +11,9 @@ from .._validation import (
     check_choice,
     check_float,
     check_float_array,
-    check_ids,
     check_int,
     check_like,
-    contiguous,
+    check_rows,
 )
 from ._losses_sampled import LOSSES, Options, options, total
 
@@ -40,10 +39,6 @@ def _layer(hidden: Array, weight: Array, bias: Array | None) -> tuple[NDArray[An
     if bias is not None:
         bias = check_like("bias", bias, (len(weight),), hidden.dtype)
     return hidden, weight, bias
-
-
-def _ids(name: str, ids: Array, n_items: int) -> Array:
-    return contiguous(check_ids(name, ids, n_items, "item"), np.int32)
 
 
 def _refuse_unused(loss: str, given: dict[str, Any]) -> None:
@@ -94,7 +89,7 @@ def full_softmax(
     (1.386294, array([ 0.25,  0.25,  0.25, -0.75]))
     """
     hidden, weight, bias = _layer(hidden, weight, bias)
-    target = _ids("target", target, len(weight))
+    target = check_rows("target", target, len(weight), "item", ndim=1)
     if len(target) != len(hidden):
         raise ValueError(f"target must have {len(hidden)} ids, one for each row of hidden, got {len(target)}")
     if divisor is not None:
@@ -177,7 +172,7 @@ def sampled_softmax(
         For the same ids.
     """
     hidden, weight, bias = _layer(hidden, weight, bias)
-    item_ids = _ids("item_ids", item_ids, len(weight))
+    item_ids = check_rows("item_ids", item_ids, len(weight), "item", ndim=1)
     n_rows = check_int("n_rows", n_rows, low=0, high=len(hidden))
     check_choice("loss", loss, LOSSES)
     given: dict[str, Any] = {"log_q": log_q, "label_smoothing": label_smoothing, "reduction": reduction, "reg": reg,

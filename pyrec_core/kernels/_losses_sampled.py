@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import Array, backend_of
-from .._validation import check_choice, check_float, check_integers, check_like, contiguous
+from .._validation import check_choice, check_float, check_integers, check_like, contiguous, taken_as_is
 from ._arguments import result_of
 
 LOSSES = ("cross-entropy", "bpr", "top1", "top1-max", "bpr-max")
@@ -88,7 +88,7 @@ def _same_items(item_ids: Array, n_columns: int) -> Array:
     ids = check_integers("item_ids", item_ids)
     if ids.shape != (n_columns,):
         raise ValueError(f"item_ids must have shape ({n_columns},), one for each column, got {ids.shape}")
-    if ids.size and (ids.min() < 0 or ids.max() > np.iinfo(np.int32).max):
+    if ids.size and not taken_as_is(ids) and (ids.min() < 0 or ids.max() > np.iinfo(np.int32).max):
         raise ValueError(f"item_ids must be in 0..2**31 - 1, got {ids.min()} to {ids.max()}")
     return contiguous(ids, np.int32)
 

@@ -14,10 +14,11 @@ from .._validation import (
     MAX_ID,
     check_choice,
     check_float_array,
-    check_id_range,
     check_integers,
     check_like,
+    check_rows,
     contiguous,
+    taken_as_is,
 )
 from ._groups import grouped
 
@@ -60,7 +61,7 @@ def gather(table: Array, ids: ArrayLike, values: Array | None = None, *, n_threa
            [ 1.,  2.]])
     """
     table = check_float_array("table", table, ndim=2)
-    rows = _ids(ids, len(table), None)
+    rows = check_rows("ids", ids, len(table))
     values = _values("values", values, rows, table.dtype)
     xp, native, ex = backend_of(table, rows, values, n_threads=n_threads)
     out = xp.empty((*rows.shape, table.shape[1]), table.dtype)
@@ -96,7 +97,7 @@ def gather_backward(
     (array([3, 7], dtype=int32), array([[2.],
            [5.]]))
     """
-    rows = _ids(ids, MAX_ID, None)
+    rows = check_rows("ids", ids, MAX_ID)
     d_out = check_float_array("d_out", d_out, ndim=rows.ndim + 1)
     d_out = check_like("d_out", d_out, (*rows.shape, d_out.shape[-1]), d_out.dtype)
     values = _values("values", values, rows, d_out.dtype)
@@ -142,7 +143,7 @@ def bag_forward(
            [ 10.]])
     """
     table = check_float_array("table", table, ndim=2)
-    rows = _ids(ids, len(table), 1)
+    rows = check_rows("ids", ids, len(table), ndim=1)
     begins = _offsets(offsets, len(rows))
     weights = _values("weights", weights, rows, table.dtype)
     mean = check_choice("mode", mode, MODES) == "mean"
@@ -178,7 +179,7 @@ def bag_backward(
         The gradient of each row.
     """
     d_out = check_float_array("d_out", d_out, ndim=2)
-    rows = _ids(ids, MAX_ID, 1)
+    rows = check_rows("ids", ids, MAX_ID, ndim=1)
     begins = _offsets(offsets, len(rows))
     d_out = check_like("d_out", d_out, (len(begins) - 1, d_out.shape[1]), d_out.dtype)
     weights = _values("weights", weights, rows, d_out.dtype)
@@ -219,7 +220,7 @@ def pooled_pairs_forward(
            [ 5.,  8.]]))
     """
     table = check_float_array("table", table, ndim=2)
-    rows = _ids(ids, len(table), 2)
+    rows = check_rows("ids", ids, len(table), ndim=2)
     values = _values("values", values, rows, table.dtype)
     xp, native, ex = backend_of(table, rows, values, n_threads=n_threads)
     out, totals = xp.empty((2, len(rows), table.shape[1]), table.dtype)
@@ -255,20 +256,11 @@ def pooled_pairs_backward(
         The gradient of each row.
     """
     table = check_float_array("table", table, ndim=2)
-    rows = _ids(ids, len(table), 2)
+    rows = check_rows("ids", ids, len(table), ndim=2)
     values = _values("values", values, rows, table.dtype)
     shape = len(rows), table.shape[1]
     d_out, totals = (check_like(name, a, shape, table.dtype) for name, a in (("d_out", d_out), ("totals", totals)))
     return _rows("pooled_pairs_backward", n_threads, (d_out, totals, table), rows, (values,))
-
-
-def _ids(ids: ArrayLike, n_rows: int, ndim: int | None) -> Array:
-    """Return ids in 0..n_rows - 1 as the kernels read them."""
-    given = check_integers("ids", ids)
-    if ndim is not None and given.ndim != ndim:
-        raise ValueError(f"ids must be {ndim}-D, got shape {given.shape}")
-    check_id_range("ids", given, n_rows, "row")
-    return contiguous(given, np.int32)
 
 
 def _values(name: str, values: Array | None, ids: Array, dtype: Any) -> Array | None:
@@ -277,8 +269,10 @@ def _values(name: str, values: Array | None, ids: Array, dtype: Any) -> Array | 
 
 def _offsets(offsets: ArrayLike, n: int) -> Array:
     given = contiguous(check_integers("offsets", offsets), np.int64)
-    xp = array_module(given)
-    if given.ndim != 1 or not len(given) or given[0] != 0 or given[-1] != n or (xp.diff(given) < 0).any():
+    fits = given.ndim == 1 and len(given) > 0
+    if fits and not taken_as_is(given):
+        fits = bool(given[0] == 0 and given[-1] == n and not (array_module(given).diff(given) < 0).any())
+    if not fits:
         raise ValueError(f"offsets must be 1-D and rise from 0 to {n}, the number of ids, got {given.tolist()[:9]}")
     return given
 

@@ -8,15 +8,17 @@ import numpy as np
 from .._backend import Array, array_module, backend_of, is_cuda
 from .._validation import (
     MAX_ID,
+    check_bool,
     check_choice,
+    check_distinct,
     check_float,
     check_float_array,
-    check_ids,
     check_inplace,
     check_int,
     check_like,
+    check_rows,
 )
-from ._groups import grouped
+from ._groups import each_alone, grouped
 
 __all__ = ["RULES", "coalesce", "dense_step_", "row_step_", "state_names", "sum_of_squares"]
 
@@ -124,7 +126,7 @@ def dense_step_(
 
 def row_step_(
     weights: Array, states: States, ids: Array, grad: Array, *, rule: str, learning_rate: float,
-    n_threads: int | None = None, **options: Any
+    distinct: bool = False, n_threads: int | None = None, **options: Any
 ) -> None:  # fmt: skip
     """Make one step of ``rule`` on the rows of an embedding that a batch touched, in place.
 
@@ -141,6 +143,8 @@ def row_step_(
     ids : int32 array (n,)
         Row of each gradient; may repeat.
     grad : array (n, d)
+    distinct : bool
+        Whether the ids ascend and none comes twice, as those that `coalesce` returns: a device need not sort them then.
     rule, learning_rate, n_threads, and all options
         As in `dense_step_`.
 
@@ -155,11 +159,14 @@ def row_step_(
     """
     weights = check_inplace("weights", weights, 2)
     arrays = _states(rule, states, weights, options, track_rows="touched" in states)
-    rows = check_ids("ids", ids, weights.shape[0], "row").astype(np.int32)
+    rows = check_rows("ids", ids, len(weights), ndim=1)
+    check_distinct("ids", rows, check_bool("distinct", distinct))
     grad = check_like("grad", grad, (len(rows), weights.shape[1]), weights.dtype)
     numbers = _numbers(rule, learning_rate, **options)
     _, native, ex = backend_of(weights, *arrays, rows, grad, n_threads=n_threads)
-    native.row_step(ex, weights, *arrays, grouped(rows) if is_cuda(rows) else rows, grad, *numbers)
+    if is_cuda(rows):
+        rows = each_alone(rows) if distinct else grouped(rows)
+    native.row_step(ex, weights, *arrays, rows, grad, *numbers)
 
 
 def coalesce(ids: Array, rows: Array, *, n_threads: int | None = None) -> tuple[Array, Array]:
@@ -188,7 +195,7 @@ def coalesce(ids: Array, rows: Array, *, n_threads: int | None = None) -> tuple[
            [5.]]))
     """
     rows = check_float_array("rows", rows, ndim=2)
-    given = check_ids("ids", ids, MAX_ID, "row").astype(np.int32)
+    given = check_rows("ids", ids, MAX_ID, ndim=1)
     if len(given) != len(rows):
         raise ValueError(f"ids must be as many as rows ({len(rows)}), got {len(given)}")
     xp, native, ex = backend_of(given, rows, n_threads=n_threads)

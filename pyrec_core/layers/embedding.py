@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .._random import Source
-from .._validation import check_choice, check_id_range, check_int, check_integers, check_like
+from .._validation import check_choice, check_int, check_like, check_rows
 from ..kernels.embedding import MODES, bag_backward, bag_forward, gather
 from ..optim import Param
 from ._base import Backprop, Layer
@@ -58,7 +58,7 @@ class Embedding(Layer):
 
     def forward(self, x: Any, *, train: bool = False) -> tuple[Any, Backprop]:
         n, d = self.table.value.shape
-        ids = check_id_range("x", check_integers("x", x), n, "row").astype(np.int32)
+        ids = check_rows("x", x, n)
         y = gather(self.table.value, ids)
 
         def backprop(d_y: Any) -> None:
@@ -116,7 +116,8 @@ class EmbeddingBag(Embedding):
             raise TypeError(f"x must be Bags, got {type(x).__name__}")
 
         def backprop(d_y: Any) -> None:
-            self.table.add_rows(*bag_backward(check_like("d_y", d_y, y.shape, y.dtype), *x, mode=self.mode))
+            d_y = check_like("d_y", d_y, y.shape, y.dtype)
+            self.table.add_rows(*bag_backward(d_y, *x, mode=self.mode), distinct=True)
 
         y = bag_forward(self.table.value, *x, mode=self.mode)
         return y, backprop

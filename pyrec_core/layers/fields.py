@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._backend import array_module
+from .._backend import array_module, is_cuda
 from .._random import Source
-from .._validation import check_float_dtype, check_ids, check_int, check_like
+from .._validation import check_float_dtype, check_ids, check_int, check_like, taken_as_is
 from ..kernels.embedding import (
     bag_backward,
     bag_forward,
@@ -88,7 +88,7 @@ def _fields(x: Any) -> Fields:
     if x.offsets is not None:
         if np.ndim(x.offsets) != 2 or x.offsets.shape[1] < 2:
             raise ValueError(f"offsets must have shape (B, m + 1), got {np.shape(x.offsets)}")
-        if (x.offsets[1:, 0] != x.offsets[:-1, -1]).any():
+        if not taken_as_is(x.offsets) and (x.offsets[1:, 0] != x.offsets[:-1, -1]).any():
             raise ValueError("offsets must begin in each row where the row before ends, got others")
     return x
 
@@ -153,10 +153,10 @@ class FieldEmbedding(Layer):
 
         def backprop(d_y: Any) -> None:
             d_y = check_like("d_y", d_y, y.shape, y.dtype)
-            if values is None:
+            if values is None and not is_cuda(ids):  # a device sorts the ids once for all layers: in gather_backward
                 self.table.add_rows(np.reshape(ids, -1), d_y.reshape(-1, y.shape[2]))
             else:
-                self.table.add_rows(*gather_backward(d_y, ids, values))
+                self.table.add_rows(*gather_backward(d_y, ids, values), distinct=True)
 
         return y, backprop
 
@@ -167,7 +167,7 @@ class FieldEmbedding(Layer):
 
         def backprop(d_y: Any) -> None:
             d_y = check_like("d_y", d_y, y.shape, y.dtype).reshape(n * m, d)
-            self.table.add_rows(*bag_backward(d_y, ids, begins, values))
+            self.table.add_rows(*bag_backward(d_y, ids, begins, values), distinct=True)
 
         return y, backprop
 
@@ -198,7 +198,7 @@ class FieldPairs(FieldEmbedding):
 
         def backprop(d_y: Any) -> None:
             d_y = check_like("d_y", d_y, y.shape, y.dtype)
-            self.table.add_rows(*pooled_pairs_backward(d_y, totals, table, ids, values))
+            self.table.add_rows(*pooled_pairs_backward(d_y, totals, table, ids, values), distinct=True)
 
         return y, backprop
 
@@ -245,7 +245,7 @@ class FirstOrder(Layer):
         def backprop(d_y: Any) -> None:
             d_y = check_like("d_y", d_y, y.shape, y.dtype)
             rows, d_rows = bag_backward(d_y, flat, begins, values)
-            self.w.add_rows(rows, d_rows[:, 0])
+            self.w.add_rows(rows, d_rows[:, 0], distinct=True)
             self.b.add_grad(column_sums(d_y))
 
         return y, backprop
@@ -288,7 +288,7 @@ class CrossWeights(Layer):
 
         def backprop(d_y: Any) -> None:
             rows, d_rows = bag_backward(check_like("d_y", d_y, y.shape, y.dtype), flat, begins)
-            self.w.add_rows(rows, d_rows[:, 0])
+            self.w.add_rows(rows, d_rows[:, 0], distinct=True)
 
         return y, backprop
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._backend import check_device, to_host
 from .._errors import TrainingInterrupted
 from .._random import Source, seed_of
-from .._validation import check_float, check_int
+from .._validation import check_float, check_int, trusted_inputs
 from ..optim import Divided, Optimizer, from_plain, resolve, to_plain
 from ..train import Callback, EarlyStopping, Progress, Snapshot, Training, fit_loop
 from ._estimator import Estimator, parameters
@@ -110,7 +110,7 @@ class Trained(Estimator):
         own += [EarlyStopping(patience)] if patience else []
         try:
             fit_loop(
-                network, batches, step, self._optimizer_of(network),
+                network, batches, _trusting(step), self._optimizer_of(network),
                 n_epochs=check_int("n_epochs", self.n_epochs, low=1), source=source,
                 callbacks=[*own, *self.callbacks], validate=validate, resume=snapshot,
                 n_examples=n_examples, about=about, n_threads=self.n_threads, batch_size=self.batch_size, part=part,
@@ -154,6 +154,16 @@ class Trained(Estimator):
     def _from_saved(cls, params: dict[str, Any]) -> Self:
         made = {name: from_plain(params[name]) for name in cls._plain if name in params}
         return cls(**{**params, **made})
+
+
+def _trusting(step: Callable[[Any], tuple[float, float]]) -> Callable[[Any], tuple[float, float]]:
+    """Return the step on batches whose ids need no check: the data of ``fit`` have had theirs."""
+
+    def trusting_step(batch: Any) -> tuple[float, float]:
+        with trusted_inputs():
+            return step(batch)
+
+    return trusting_step
 
 
 class _Watch(Callback):

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import zeros_beside
-from .._validation import check_choice, check_float
+from .._validation import check_choice, check_float, trusted_inputs
 from ..kernels.optim import coalesce, dense_step_, row_step_, state_names, sum_of_squares
 from ._param import Param
 from ._schedule import Schedule
 
-Gradient = tuple[NDArray[np.int32] | None, NDArray[Any]]  # ids and their rows, or None and the whole
+Rows = tuple[NDArray[np.int32], NDArray[Any], bool]  # as in Param.rows
+Gradient = Rows | tuple[None, NDArray[Any], bool]  # without ids: of the whole value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +72,18 @@ class Optimizer:
         array([-0.1,  0.1])
         """
         check_choice("rows", self.rows, self.row_modes)
+        with trusted_inputs():  # add_rows has checked them
+            self._step_all(params, n_threads)
+
+    def _step_all(self, params: Iterable[Param], n_threads: int | None) -> None:
         moving = [p for p in params if p.grad is not None or p.rows]
         gradients = [_gradient(p, self.rows == "dense") for p in moving]
         if self.clip_norm is not None or self.clip_value is not None:
             gradients = self._clipped(gradients, n_threads)
-        for p, (ids, _) in zip(moving, gradients, strict=True):
+        for p, (ids, _, _) in zip(moving, gradients, strict=True):
             self._begin(p, ids is not None)
-        for p, (ids, grad) in zip(moving, gradients, strict=True):
-            self._step(p, ids, grad, n_threads)
+        for p, gradient in zip(moving, gradients, strict=True):
+            self._step(p, gradient, n_threads)
             p.clear()
 
     def _begin(self, p: Param, by_rows: bool) -> None:
@@ -89,7 +94,8 @@ class Optimizer:
                 shape, dtype = ((len(p.value),), np.int64) if name == "touched" else (p.value.shape, p.value.dtype)
                 p.state[name] = zeros_beside(p.value, shape, dtype, f"{name} of a parameter, kept by the optimizer")
 
-    def _step(self, p: Param, ids: NDArray[np.int32] | None, grad: NDArray[Any], n_threads: int | None) -> None:
+    def _step(self, p: Param, gradient: Gradient, n_threads: int | None) -> None:
+        ids, grad, distinct = gradient
         t = p.t + 1
         rate = self.learning_rate(t) if callable(self.learning_rate) else self.learning_rate
         options = {**self._options(), "l2": self.l2, "decay": self.weight_decay}
@@ -97,11 +103,11 @@ class Optimizer:
         if ids is None:
             dense_step_(p.value, p.state, grad, **how)
         elif p.value.ndim == 2:
-            row_step_(p.value, p.state, ids, grad, **how)
+            row_step_(p.value, p.state, ids, grad, distinct=distinct, **how)
         else:  # a table with rows of any other shape
             flat = (len(p.value), -1)
             states = {name: a if name == "touched" else a.reshape(flat) for name, a in p.state.items()}
-            row_step_(p.value.reshape(flat), states, ids, grad.reshape(len(ids), -1), **how)
+            row_step_(p.value.reshape(flat), states, ids, grad.reshape(len(ids), -1), distinct=distinct, **how)
         p.t = t
 
     def _options(self) -> dict[str, Any]:
@@ -109,40 +115,45 @@ class Optimizer:
         return {}
 
     def _clipped(self, gradients: list[Gradient], n_threads: int | None) -> list[Gradient]:
-        whole: list[Gradient] = [
-            (ids, grad) if ids is None else _coalesced(ids, grad, n_threads) for ids, grad in gradients
-        ]
+        whole = [gradient if gradient[0] is None else _coalesced(gradient, n_threads) for gradient in gradients]
         if self.clip_value is not None:
             limit = check_float("clip_value", self.clip_value, low=0.0, low_open=True)
-            whole = [(ids, np.clip(grad, -limit, limit)) for ids, grad in whole]
-        norm = float(np.sqrt(sum(sum_of_squares(grad, n_threads=n_threads) for _, grad in whole)))
+            whole = [_with(gradient, np.clip(gradient[1], -limit, limit)) for gradient in whole]
+        norm = float(np.sqrt(sum(sum_of_squares(grad, n_threads=n_threads) for _, grad, _ in whole)))
         if not np.isfinite(norm):
             raise ValueError(f"gradients must be finite, got a norm of {norm}")
         if self.clip_norm is None:
             return whole
         factor = check_float("clip_norm", self.clip_norm, low=0.0, low_open=True) / max(norm, np.finfo(np.float64).tiny)
-        return [(ids, grad * grad.dtype.type(factor)) for ids, grad in whole] if factor < 1.0 else whole
+        if factor >= 1.0:
+            return whole
+        return [_with(gradient, gradient[1] * gradient[1].dtype.type(factor)) for gradient in whole]
 
 
 def _gradient(p: Param, dense: bool) -> Gradient:
     """Return the gradient: rows with their ids, or without ids that of the whole value."""
     if not p.rows:
         assert p.grad is not None
-        return None, p.grad
-    if len(p.rows) == 1:
-        ids, rows = p.rows[0]
-    else:
-        ids, rows = (np.concatenate(parts) for parts in zip(*p.rows, strict=True))
+        return None, p.grad, False
+    parts = p.rows[0]
+    if len(p.rows) > 1:
+        ids, rows, _ = zip(*p.rows, strict=True)
+        parts = np.concatenate(ids), np.concatenate(rows), False
     if p.grad is None and not dense:
-        return ids, rows
-    unique, sums = _coalesced(ids, rows, None)
+        return parts
+    unique, sums, _ = _coalesced(parts, None)
     whole = np.zeros_like(p.value) if p.grad is None else p.grad.copy()
     whole[unique] += sums
-    return None, whole
+    return None, whole, False
 
 
-def _coalesced(
-    ids: NDArray[np.int32], rows: NDArray[Any], n_threads: int | None
-) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    unique, sums = coalesce(ids, rows.reshape(len(ids), -1), n_threads=n_threads)
-    return unique, sums.reshape(len(unique), *rows.shape[1:])
+def _coalesced(rows: Rows, n_threads: int | None) -> Rows:
+    ids, grad, distinct = rows
+    if distinct:
+        return rows
+    unique, sums = coalesce(ids, grad.reshape(len(ids), -1), n_threads=n_threads)
+    return unique, sums.reshape(len(unique), *grad.shape[1:]), True
+
+
+def _with(gradient: Gradient, grad: NDArray[Any]) -> Gradient:
+    return (gradient[0], grad, gradient[2])  # type: ignore[return-value]

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from .._backend import to_device
-from .._validation import check_float_array, check_id_range, check_integers, check_like
+from .._validation import check_bool, check_distinct, check_float_array, check_like, check_rows
 
 
 class Param:
@@ -23,8 +22,8 @@ class Param:
     value : array
     grad : array or None
         Sum of the dense gradients added since the last step.
-    rows : list of (ids, gradient rows)
-        The row gradients added since the last step.
+    rows : list of (ids, gradient rows, bool)
+        The row gradients added since the last step, and whether their ids ascend without repeats.
     state : dict of str to array
         What the rule keeps; made by the first step.
     t : int
@@ -46,7 +45,7 @@ class Param:
     def __init__(self, value: Any) -> None:
         self.value: Any = check_float_array("value", value, ndim=None)
         self.grad: Any = None
-        self.rows: list[tuple[Any, Any]] = []
+        self.rows: list[tuple[Any, Any, bool]] = []
         self.state: dict[str, Any] = {}
         self.t = 0
 
@@ -58,15 +57,22 @@ class Param:
         grad = check_like("grad", grad, self.value.shape, self.value.dtype)
         self.grad = grad if self.grad is None else self.grad + grad
 
-    def add_rows(self, ids: ArrayLike, rows: Any) -> None:
-        """Add gradients of rows: ``ids`` (n,), which may repeat, and ``rows`` (n, d), or (n,) for a 1-D value."""
-        given = check_integers("ids", ids)
-        dense = check_id_range("ids", given, len(self.value), "row").astype(np.int32)
-        if dense.ndim != 1:
-            raise ValueError(f"ids must be 1-D, got shape {dense.shape}")
-        rows = check_like("rows", rows, (len(dense), *self.value.shape[1:]), self.value.dtype)
-        if len(dense):
-            self.rows.append((dense, rows))
+    def add_rows(self, ids: ArrayLike, rows: Any, *, distinct: bool = False) -> None:
+        """Add gradients of rows; the arrays are kept, and must not be changed afterwards.
+
+        Parameters
+        ----------
+        ids : integers (n,)
+            May repeat.
+        rows : array (n, d), or (n,) for a 1-D value
+        distinct : bool
+            Whether the ids ascend and none comes twice: a device need not sort them then.
+        """
+        kept = check_rows("ids", ids, len(self.value), ndim=1)
+        check_distinct("ids", kept, check_bool("distinct", distinct))
+        rows = check_like("rows", rows, (len(kept), *self.value.shape[1:]), self.value.dtype)
+        if len(kept):
+            self.rows.append((kept, rows, distinct))
 
     def to(self, device: str, name: str = "") -> None:
         """Move the value and what the rule keeps to ``device``, "cpu" or "cuda"; gradients are forgotten.

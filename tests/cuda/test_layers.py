@@ -111,7 +111,7 @@ OPTIMIZERS = {
 def gradient(p):
     """The gradient of a parameter as a whole."""
     whole = np.zeros_like(p.value) if p.grad is None else p.grad.copy()
-    for ids, rows in p.rows:
+    for ids, rows, _ in p.rows:
         for place, row in zip(to_host(ids).tolist(), rows, strict=True):  # an id may come several times
             whole[place] += row
     return whole

@@ -29,6 +29,16 @@ def grouped_ids(rng, n, rows):
     return np.where(rng.random(n) < 0.3, rows - 1, rng.integers(0, rows, n)).astype(np.int32)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_distinct_rows_need_no_sort(devices, rule):
+    rng = np.random.default_rng(1)
+    w, g, ids = rng.normal(size=(90, 5)), rng.normal(size=(40, 5)), np.arange(3, 83, 2, dtype=np.int32)
+    states, options = states_of(rng, rule, w), {"rule": rule, "learning_rate": 0.1, "t": 9}
+    check_equals_cpu(devices, row_step_, w, states, ids, g, distinct=True, **options)
+    with pytest.raises(ValueError, match=r"ids must ascend without repeats where distinct=True, got .3, 7, 7"):
+        row_step_(w, states, ids // 4 * 4 + 3, g, distinct=True, **options)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("rule", "momentum"), KINDS)
 @given(n=st.sampled_from([0, 1, 33, 700]), seed=st.integers(0, 2**32 - 1))

@@ -37,6 +37,11 @@ __global__ void doubled(float* out, const float* x) {
     grid_stride(kBlocks * kLanes, [=](Index i) { out[i] = 2 * x[i]; });
 }
 
+// The first thread of each block writes to one place.
+__global__ void blocks_race(float* out, const float* x) {
+    if (threadIdx.x == 0) out[0] = x[blockIdx.x];
+}
+
 __global__ void early_return(float* out, const float* x) {
     if (threadIdx.x >= 7) return;
     __syncthreads();
@@ -97,6 +102,9 @@ int main(int, char** argv) try {
         launch(neighbour<true>, kBlocks, kLanes, bytes, stream, out.data(), x.data(), 1);
     } else if (name == "doubled") {
         launch(doubled, 1, 32, 0, stream, out.data(), x.data());
+    } else if (name == "blocks_race") {
+        launch(doubled, 2, kLanes, 0, stream, out.data(), x.data());  // the threads are there already
+        launch(blocks_race, 2, kLanes, 0, stream, out.data(), x.data());
     } else if (name == "odd_block") {
         launch(doubled, 1, 33, 0, stream, out.data(), x.data());
     } else if (name == "empty_grid") {

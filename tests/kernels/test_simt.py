@@ -190,6 +190,13 @@ def test_missing_barrier_is_named_by_thread_sanitizer(threads):
     assert "planted.cu:" in message
 
 
+def test_race_between_blocks_is_named_by_thread_sanitizer(threads):
+    for _ in range(5):  # whichever of them comes first
+        message = threads.fails("blocks_race")
+        assert "data race" in message
+        assert "planted.cu:" in message
+
+
 def test_kernels_have_no_data_race(threads):
     # of ones: each of 40 * 21 outputs is 3 pairs, each gradient 3 * (3 - 1); each of 40 * 3 inner products 21, each
     # gradient 21 * 2; and each of 5 * 21 means 1, each gradient 1 * 2 / 3

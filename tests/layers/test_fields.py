@@ -136,7 +136,7 @@ def test_gradients_are_rows_and_keep_the_dtype(make, dtype):
     assert backprop(np.ones_like(y)) is None
     table = layer.params()[0]
     assert table.grad is None
-    ((ids, rows),) = table.rows
+    ((ids, rows, _),) = table.rows
     np.testing.assert_array_equal(np.unique(ids), np.unique(IDS))
     assert rows.dtype == dtype
     before = table.value.copy()

@@ -126,7 +126,7 @@ def test_an_embedding_looks_rows_up_and_takes_row_gradients():
     d_y = input_of((2, 3, 3))
     backprop(d_y)
     assert layer.table.grad is None  # no table of gradients
-    ((ids, rows),) = layer.table.rows
+    ((ids, rows, _),) = layer.table.rows
     assert ids.dtype == np.int32
     np.testing.assert_array_equal(ids, IDS.reshape(-1))
     np.testing.assert_array_equal(rows, d_y.reshape(-1, 3))

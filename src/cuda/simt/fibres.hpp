@@ -3,6 +3,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <deque>
 #include <exception>
 #include <map>
 #include <span>
@@ -47,69 +48,88 @@ inline void finish_switch([[maybe_unused]] const Stack& own, [[maybe_unused]] St
 
 constexpr std::size_t kStackBytes = std::size_t{1} << 16;
 
-struct Lane : LaneState {
-    Barrier at = Barrier::none;
-    std::string_view file;
-    int line = 0;
-    bool done = false;
+struct Fibre {
     std::unique_ptr<char[]> memory = std::make_unique_for_overwrite<char[]>(kStackBytes);
     Stack stack;
     ucontext_t context;
 };
 
+struct Lane : LaneState {
+    Fibre* fibre = nullptr;  // on whose stack it waits
+    Barrier at = Barrier::none;
+    std::string_view file;
+    int line = 0;
+    bool done = false;
+};
+
 struct Block : BlockState {
-    Block(const Config& config, unsigned number, const std::function<void()>& body, std::span<Lane> all)
-        : BlockState(config, number), kernel(body), lanes(all) {}
+    Block(const Config& config, unsigned number, const std::function<void()>& body)
+        : BlockState(config, number), kernel(body), reversed(config.reversed), lanes(config.block) {
+        for (unsigned i = 0; i < config.block; ++i) lanes[i].index = {i}, lanes[i].block = this;
+    }
+    Lane& in_order(unsigned i) { return lanes[reversed ? size.x - 1 - i : i]; }
+
     const std::function<void()>& kernel;
-    std::span<Lane> lanes;
+    const bool reversed;
+    std::vector<Lane> lanes;
+    unsigned begun = 0;        // lanes, in order
+    std::vector<Fibre*> idle;  // fibres that no lane waits on
     std::exception_ptr failure;
     Stack scheduler_stack;
     ucontext_t scheduler;
 };
 
-inline Block& block_of(const Lane& l) { return *static_cast<Block*>(l.block); }
+inline Block& block_of(const LaneState& l) { return *static_cast<Block*>(l.block); }
 
 inline void wait_at(Barrier barrier, const char* file, int line) {
     Lane& self = *static_cast<Lane*>(lane);
     Block& block = block_of(self);
     self.at = barrier, self.file = file, self.line = line;
-    announce_switch(&self.stack, block.scheduler_stack);
-    swapcontext(&self.context, &block.scheduler);
-    finish_switch(self.stack, &block.scheduler_stack);
+    announce_switch(&self.fibre->stack, block.scheduler_stack);
+    swapcontext(&self.fibre->context, &block.scheduler);
+    finish_switch(self.fibre->stack, &block.scheduler_stack);
 }
 
-inline void lane_main() {
-    Lane& self = *static_cast<Lane*>(lane);
-    Block& block = block_of(self);
-    finish_switch(self.stack, &block.scheduler_stack);
+// A fibre runs one lane after the other. Once a lane has to wait, other fibres begin the lanes after it.
+inline void fibre_main() {
+    Block& block = block_of(*lane);
+    Fibre& own = *static_cast<Lane*>(lane)->fibre;
+    finish_switch(own.stack, &block.scheduler_stack);
     try {
-        block.kernel();
+        while (block.begun < block.size.x) {
+            Lane& next = block.in_order(block.begun++);
+            next.fibre = &own;
+            lane = &next;
+            block.kernel();
+            next.done = true;
+        }
     } catch (...) {  // an exception cannot leave a fibre
         block.failure = std::current_exception();
     }
-    self.done = true;
+    block.idle.push_back(&own);
     announce_switch(nullptr, block.scheduler_stack);
     setcontext(&block.scheduler);
 }
 
-inline void start(Lane& l, Block& block, unsigned index) {
-    l.index = {index}, l.block = &block;
-    l.at = Barrier::none, l.done = false;
-    l.stack = {l.memory.get(), kStackBytes, nullptr};
-    getcontext(&l.context);
-    l.context.uc_stack.ss_sp = l.memory.get();
-    l.context.uc_stack.ss_size = kStackBytes;
-    l.context.uc_link = nullptr;
-    makecontext(&l.context, lane_main, 0);
+inline void start(Fibre& f) {
+    f.stack = {f.memory.get(), kStackBytes, nullptr};
+    getcontext(&f.context);
+    f.context.uc_stack.ss_sp = f.memory.get();
+    f.context.uc_stack.ss_size = kStackBytes;
+    f.context.uc_link = nullptr;
+    makecontext(&f.context, fibre_main, 0);
 }
 
+// Runs `l`, and what its fibre goes on with, up to where one of them waits.
 inline void resume(Lane& l) {
     Block& block = block_of(l);
+    Fibre& f = *l.fibre;
     Stack own;
     lane = &l;
-    announce_switch(&own, l.stack);
-    swapcontext(&block.scheduler, &l.context);
-    finish_switch(own, &l.stack);
+    announce_switch(&own, f.stack);
+    swapcontext(&block.scheduler, &f.context);
+    finish_switch(own, &f.stack);
+    if (block.failure) std::rethrow_exception(block.failure);
 }
 
 // Lets a warp or block go on if all its lanes wait at this one barrier.
@@ -133,27 +153,32 @@ inline bool open(std::span<Lane> group, Barrier barrier) {
     throw std::logic_error(text.str());
 }
 
-inline void run_block(Block& block, bool reversed) {
+// `fibres` grows to as many as the block needs at a time.
+inline void run_block(Block& block, std::deque<Fibre>& fibres) {
     const unsigned n = block.size.x;
-    for (unsigned i = 0; i < n; ++i) start(block.lanes[i], block, i);
-    for (;;) {
-        for (unsigned i = 0; i < n; ++i) {
-            Lane& l = block.lanes[reversed ? n - 1 - i : i];
-            if (!l.done && l.at == Barrier::none) resume(l);
-            if (block.failure) std::rethrow_exception(block.failure);
-        }
-        if (std::ranges::all_of(block.lanes, &Lane::done)) return;
+    for (Fibre& f : fibres) block.idle.push_back(&f);
+    while (block.begun < n) {
+        if (block.idle.empty()) block.idle.push_back(&fibres.emplace_back());
+        Lane& first = block.in_order(block.begun);
+        first.fibre = block.idle.back();
+        block.idle.pop_back();
+        start(*first.fibre);
+        resume(first);
+    }
+    while (!std::ranges::all_of(block.lanes, &Lane::done)) {
         bool opened = open(block.lanes, Barrier::block);
-        for (unsigned i = 0; i < n; i += kWarp) opened |= open(block.lanes.subspan(i, kWarp), Barrier::warp);
+        for (unsigned i = 0; i < n; i += kWarp) opened |= open(std::span(block.lanes).subspan(i, kWarp), Barrier::warp);
         if (!opened) throw_divergent(block);
+        for (unsigned i = 0; i < n; ++i)
+            if (Lane& l = block.in_order(i); !l.done && l.at == Barrier::none) resume(l);
     }
 }
 
 inline void run(const Config& config, const std::function<void()>& kernel) {
-    std::vector<Lane> lanes(config.block);
+    thread_local std::deque<Fibre> fibres;  // kept from launch to launch: AddressSanitizer makes new memory costly
     for (unsigned b = 0; b < config.grid; ++b) {
-        Block block(config, config.reversed ? config.grid - 1 - b : b, kernel, lanes);
-        run_block(block, config.reversed);
+        Block block(config, config.reversed ? config.grid - 1 - b : b, kernel);
+        run_block(block, fibres);
     }
 }
 

@@ -44,17 +44,18 @@ struct BlockState {
           size{config.block},
           grid{config.grid},
           shared(std::make_unique_for_overwrite<unsigned char[]>(config.shared_bytes)),
-          exchange(std::make_unique<std::uint64_t[]>(config.block)) {
+          exchange(std::make_unique<std::uint64_t[]>(std::size_t{2} * config.block)) {
         std::memset(shared.get(), 0xFF, config.shared_bytes);  // NaN in float32 and float64
     }
     Coordinate index, size, grid;
     std::unique_ptr<unsigned char[]> shared;    // a heap block of its own
-    std::unique_ptr<std::uint64_t[]> exchange;  // for shuffles, one a lane
+    std::unique_ptr<std::uint64_t[]> exchange;  // for shuffles, two a lane
 };
 
 struct LaneState {
     Coordinate index;
     BlockState* block;
+    unsigned shuffles = 0;  // so far
 };
 inline thread_local LaneState* lane = nullptr;  // the one that runs
 
@@ -81,11 +82,12 @@ concept Word = std::is_arithmetic_v<T> && (sizeof(T) == 4 || sizeof(T) == 8);
 template <Word T, class Source> T shuffle(unsigned mask, T value, const char* file, int line, Source source) {
     if (mask != 0xffffffffu) throw std::invalid_argument("shuffles must have the full mask");
     const unsigned own = lane->index.x % kWarp;
-    std::uint64_t* warp = lane->block->exchange.get() + (lane->index.x - own);
+    // The two halves take turns: a lane that is at the next shuffle already does not write where others still read.
+    const unsigned half = lane->shuffles++ % 2 * lane->block->size.x;
+    std::uint64_t* warp = lane->block->exchange.get() + half + (lane->index.x - own);
     std::memcpy(&warp[own], &value, sizeof(T));
     wait_at(Barrier::warp, file, line);
     std::memcpy(&value, &warp[source(own)], sizeof(T));
-    wait_at(Barrier::warp, file, line);  // nobody writes the next value before all have read this one
     return value;
 }
 

@@ -1,0 +1,69 @@
+"""How often the host waits for the device: a GPU that works while the host does something else is a fast one."""
+
+import numpy as np
+import pytest
+from devices import DeviceArray, double, simt
+
+from pyrec_core import FM, NFM
+from pyrec_core._validation import trusted_inputs
+from pyrec_core.kernels.embedding import bag_forward, gather
+from pyrec_core.models.feature import DeepFM
+from pyrec_core.optim import SGD, Param
+
+OPTIONS = {"batch_size": 32, "random_state": 0, "verbose": False, "embedding_dim": 4}
+MODELS = {
+    "FM": FM(**OPTIONS),
+    "NFM": NFM(**OPTIONS, hidden=(8,), batch_norm=True, dropout=0.2),
+    "DeepFM": DeepFM(**OPTIONS, hidden=(8,), optimizer="adam"),
+}
+
+
+@pytest.fixture
+def device():
+    pytest.importorskip("pyrec_core._simt", reason="no test double of a GPU (PYREC_SIMT=ON builds it)")
+    assert simt()
+    with double("natural") as device:
+        yield device
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_step_of_a_training_waits_for_the_number_of_its_ids_and_for_the_loss(device, model):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, [5, 7, 3], (32 * 8, 3)), rng.integers(0, 2, 32 * 8)
+    waits = []
+    for n_epochs in (1, 2):
+        before = DeviceArray.waits
+        type(model)(**model.get_params()).set_params(n_epochs=n_epochs, device="cuda").fit(X, y)
+        waits.append(DeviceArray.waits - before)
+    assert waits[1] - waits[0] == 2 * 8
+
+
+def test_ids_are_looked_at_unless_the_input_is_trusted(device):
+    table, ids = device.put(np.ones((3, 2))), device.put(np.array([0, 3], np.int32))
+    offsets = device.put(np.array([0, 9, 2]))
+    with pytest.raises(ValueError, match=r"ids must hold row ids in 0..2, got 1 unknown: 3"):
+        gather(table, ids)
+    with pytest.raises(ValueError, match="offsets must be 1-D and rise from 0 to 0"):
+        bag_forward(table, ids[:0], offsets)
+    before = DeviceArray.waits
+    with trusted_inputs():
+        gather(table, ids - 1)
+        bag_forward(table, ids[:0], device.put(np.array([0])))
+    assert DeviceArray.waits == before
+
+
+def test_trust_ends_with_its_block_and_does_not_reach_the_cpu(device):
+    with trusted_inputs(), pytest.raises(ValueError, match="got 1 unknown: 3"):
+        gather(np.ones((3, 2)), [0, 3])
+    with pytest.raises(ValueError, match="got 1 unknown: 3"):
+        gather(device.put(np.ones((3, 2))), device.put(np.array([3])))
+
+
+def test_what_is_known_of_ids_ends_with_the_step(device):
+    table = Param(device.put(np.zeros((3, 1))))
+    ids = device.put(np.array([0, 1], np.int32))
+    for change in (0, 1):
+        ids += np.int32(change)
+        table.add_rows(ids, device.put(np.ones((2, 1))))
+        SGD(learning_rate=1.0).step([table])
+    assert device.get(table.value).tolist() == [[-1.0], [-2.0], [-1.0]]
