@@ -1,4 +1,4 @@
-"""Memory of a GPU: how much is free, and what an error says of an array that does not fit."""
+"""What an error says of an array that does not fit into the memory of a GPU, and how to go on with less."""
 
 import gc
 import importlib
@@ -13,17 +13,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ._errors import NotEnoughMemoryError
+from ._memory import device_memory
 
 # CuPy's message, and that of the native kernels for their scratch memory.
 _ASKED = re.compile(r"Out of memory allocating ([\d,]+) bytes")
 _ASKERS = tuple(f"{__package__}.{floor}" for floor in ("kernels", "layers"))
-
-
-def free_on_device() -> int:
-    """Return the bytes that arrays can still take on the GPU; what CuPy's pool keeps unused counts as free."""
-    cupy = importlib.import_module("cupy")
-    free, _ = cupy.cuda.Device().mem_info
-    return int(free + cupy.get_default_memory_pool().free_bytes())
 
 
 @contextmanager
@@ -34,7 +28,7 @@ def naming(what: str, shape: tuple[int, ...], dtype: DTypeLike) -> Iterator[None
     except MemoryError as error:
         kind = np.dtype(dtype)
         need = f"{what}, {kind} {tuple(shape)}, needs {in_words(kind.itemsize * prod(shape))}"
-        raise NotEnoughMemoryError(f"{need}, but {in_words(free_on_device())} are free on the device") from error
+        raise NotEnoughMemoryError(f"{need}, but {in_words(device_memory())} are free on the device") from error
 
 
 def explained(error: MemoryError) -> str:
@@ -43,7 +37,7 @@ def explained(error: MemoryError) -> str:
         return str(error)
     found = _ASKED.match(str(error))
     need = "more memory" if found is None else f"an array of {in_words(int(found[1].replace(',', '')))}"
-    return f"{_asker(error)} needs {need}, but {in_words(free_on_device())} are free on the device"
+    return f"{_asker(error)} needs {need}, but {in_words(device_memory())} are free on the device"
 
 
 def release(error: BaseException | None) -> None:

@@ -146,14 +146,17 @@ class StandIn(ModuleType):
     def __init__(self, stream):
         super().__init__("cupy")
         self.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
-        self.limit = 2**40  # bytes of one array
+        self.limit = 2**34  # bytes of one array
         self.cuda = SimpleNamespace(
-            get_current_stream=lambda: SimpleNamespace(ptr=stream),
-            Device=lambda: SimpleNamespace(mem_info=(self.limit, 2**40)),
+            get_current_stream=lambda: SimpleNamespace(ptr=stream, synchronize=lambda: None),
+            runtime=SimpleNamespace(memGetInfo=lambda: (self.limit, 2**34)),  # free and all
         )
 
-    def get_default_memory_pool(self):
-        return SimpleNamespace(free_bytes=lambda: 0, free_all_blocks=lambda: None)
+    @staticmethod
+    def get_default_memory_pool():
+        return SimpleNamespace(
+            free_bytes=lambda: 0, used_bytes=lambda: 0, get_limit=lambda: 0, free_all_blocks=lambda: None
+        )
 
     def _taken(self, a):
         """Return an array with memory of its own; with CuPy's error if it is too large."""

@@ -17,7 +17,7 @@ FLOORS = [
     ("_errors", 1.0),
     ("_validation", 1.1),
     ("_memory", 1.2),
-    ("_device_memory", 1.2),
+    ("_device_memory", 1.3),
     ("_blas", 1.2),
     ("_backend", 2.0),
     ("_random", 2.0),
