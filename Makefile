@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find src -name '*.[chm]pp' -o -
 # The kernels behave as on any machine: no BLAS pinned by the environment.
 CLEAN_ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test bench lint docs dist sanitize simt simt-address simt-thread ptxas tsan portable exhaustive clean help
+.PHONY: demo test bench bench-cuda lint docs dist sanitize simt simt-address simt-thread ptxas tsan portable exhaustive clean help
 help:
 	@grep -E '^# ' Makefile | sed 's/^# //'
 
@@ -33,6 +33,11 @@ test: $(VENV)/.installed
 # make bench: time everything on this machine and write the tables of bench/README.md (LARGE=1: the 20,000-item EASE)
 bench: $(VENV)/.installed
 	$(CLEAN_ENV) $(BIN)/python bench/run.py $(if $(LARGE),--large)
+	$(CLEAN_ENV) $(BIN)/python bench/tables.py
+
+# make bench-cuda: the same of a GPU, if there is one (LARGE=1: 20,000 items)
+bench-cuda: $(VENV)/.installed
+	$(CLEAN_ENV) $(BIN)/python bench/bench_cuda.py $(if $(LARGE),--large)
 	$(CLEAN_ENV) $(BIN)/python bench/tables.py
 
 # make lint: formatting, style and types

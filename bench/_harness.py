@@ -109,7 +109,7 @@ def peer(
 
 
 @dataclass
-class _Timing:
+class Timing:
     """What is known of a contender: seconds per unit of each round, calls per round, peak memory."""
 
     seconds: list[float] = field(default_factory=list)
@@ -131,7 +131,7 @@ class Session:
         commit: str = "",
     ) -> None:
         self.bench, self.threads, self.quick = bench, threads, quick
-        self._emit, self._limits, self._commit = emit, limits or {}, commit
+        self.emit, self.limits, self.commit = emit, limits or {}, commit
 
     def contest(
         self,
@@ -154,7 +154,7 @@ class Session:
         ``gflop``, ``gbyte`` and ``unit_count`` are the work of one unit, the same for all: what the task asks for,
         not what a contender happens to do. Without ``warm`` the first call counts.
         """
-        playing = {entry.name: _Timing() for entry in entries if entry.call}
+        playing = {entry.name: Timing() for entry in entries if entry.call}
         active = [entry for entry in entries if entry.call]
         ours = None
         gc.collect()
@@ -175,24 +175,24 @@ class Session:
         for entry in entries:
             if entry.ours and not record_ours:
                 continue
-            row = self._row(case, shape, dtype, entry, tag) | entry.extra
+            row = self.row(case, shape, dtype, entry, tag) | entry.extra
             if entry.call is None:
                 row["status"] = entry.status
             else:
                 timing = playing[entry.name]
-                row |= _times(timing, entry.units) | {"peak_mb": timing.peak_mb, "others_cpu": others}
+                row |= times_of(timing, entry.units) | {"peak_mb": timing.peak_mb, "others_cpu": others}
                 row |= self._rates(dtype, statistics.median(timing.seconds), gflop, gbyte, unit, unit_count)
                 if not entry.ours and entry is not entries[0]:
-                    ratio = _ratio(timing.seconds, playing[entries[0].name].seconds)
+                    ratio = ratio_of(timing.seconds, playing[entries[0].name].seconds)
                     row |= ratio | {"ratio_to": entries[0].name}
-            self._emit(row)
+            self.emit(row)
 
     def record(self, case: str, name: str, shape: str, library: str, seconds: list[float], **extra: Any) -> None:
         """Emit a row that was timed elsewhere."""
-        row = self._row(case, shape, "", Entry(name, None, library), "")
-        self._emit(row | _times(_Timing(seconds), 1.0) | extra)
+        row = self.row(case, shape, "", Entry(name, None, library), "")
+        self.emit(row | times_of(Timing(seconds), 1.0) | extra)
 
-    def _play(self, active: list[Entry], playing: dict[str, _Timing], rounds: int) -> float | None:
+    def _play(self, active: list[Entry], playing: dict[str, Timing], rounds: int) -> float | None:
         """Time ``rounds`` rounds, or as many as a few seconds allow; again if others disturbed, keeping the better."""
         if rounds < 1:
             return None
@@ -218,7 +218,7 @@ class Session:
             playing[name].seconds += timed
         return best[0]
 
-    def _row(self, case: str, shape: str, dtype: str, entry: Entry, tag: str) -> Row:
+    def row(self, case: str, shape: str, dtype: str, entry: Entry, tag: str) -> Row:
         name = entry.name + (f" [{tag}]" if tag else "")
         libraries = dict.fromkeys(("numpy", "scipy", "pyrec_core", entry.library))
         return {
@@ -232,7 +232,7 @@ class Session:
             "quick": self.quick,
             "library": entry.library,
             "versions": {"python": platform.python_version()} | {name: version(name) for name in libraries},
-            "commit": self._commit,
+            "commit": self.commit,
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         }
 
@@ -246,8 +246,8 @@ class Session:
             if work is None:
                 continue
             row[name] = work / median
-            if limit in self._limits:
-                row |= {"limit": self._limits[limit], "share": work / median / self._limits[limit]}
+            if limit in self.limits:
+                row |= {"limit": self.limits[limit], "share": work / median / self.limits[limit]}
         return row
 
 
@@ -258,7 +258,7 @@ def version(distribution: str) -> str:
         return "not installed"
 
 
-def _times(timing: _Timing, units: float) -> Row:
+def times_of(timing: Timing, units: float) -> Row:
     ms = [1e3 * units * s for s in timing.seconds]
     return {
         "min_ms": min(ms),
@@ -269,7 +269,7 @@ def _times(timing: _Timing, units: float) -> Row:
     }
 
 
-def _ratio(theirs: list[float], ours: list[float]) -> Row:
+def ratio_of(theirs: list[float], ours: list[float]) -> Row:
     """How many times faster ours is: the median over the rounds, and the round that is worst for ours."""
     ratios = [t / o for t, o in zip(theirs, ours, strict=True)]
     return {"ratio_median": statistics.median(ratios), "ratio_min": min(ratios)}

@@ -37,8 +37,9 @@ def machine() -> dict[str, Any]:
 
 
 def results_path(about: dict[str, Any]) -> Path:
-    slug = re.sub(r"[^a-z0-9]+", "-", about["cpu"].lower()).strip("-")
-    return FOLDER / f"{slug}-{about['cores']}cores.json"
+    name = about["gpu"] if "gpu" in about else f"{about['cpu']}-{about['cores']}cores"
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return FOLDER / f"{slug}.json"
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def close(ours: float, theirs: float) -> None:
 
 
 def torch_steps(
-    model: str, size: str, ids: np.ndarray, labels: np.ndarray, session: Session, sparse: bool
+    model: str, size: str, ids: np.ndarray, labels: np.ndarray, session: Session, sparse: bool, device: Any = "cpu"
 ) -> Callable[[], float]:
     """Return a call that makes an epoch of steps.
 
@@ -129,11 +129,13 @@ def torch_steps(
     for part in (part for module in modules for part in module.modules() if getattr(part, "bias", None) is not None):
         nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
         nn.init.zeros_(part.bias)
+    for module in modules:
+        module.to(device)
     optimizer = torch.optim.Adagrad([p for module in modules for p in module.parameters()], lr=LEARNING_RATE)
 
     rows = ids + np.arange(m) * n_ids if sparse else ids
-    x = torch.from_numpy(np.ascontiguousarray(rows)).split(B)
-    y = torch.from_numpy(labels.astype(np.float32)).split(B)
+    x = torch.from_numpy(np.ascontiguousarray(rows)).to(device).split(B)
+    y = torch.from_numpy(labels.astype(np.float32)).to(device).split(B)
 
     def look_up(which: Any, batch: Any) -> Any:
         if sparse:

@@ -81,33 +81,38 @@ def close(ours: float, theirs: float) -> None:
     assert abs(ours - theirs) < 0.05 * abs(ours), (ours, theirs)
 
 
-def torch_steps(loss: str, batch: int, items: int, fixed: list[Any], session: Session) -> Callable[[], float]:
+def torch_steps(
+    loss: str, batch: int, items: int, fixed: list[Any], session: Session, device: Any = "cpu"
+) -> Callable[[], float]:
     import torch
     from torch.nn.functional import cross_entropy, elu, embedding, softmax
 
     torch.set_num_threads(session.threads)
     torch.manual_seed(SEED)
-    table = torch.nn.Parameter(torch.empty(items, UNITS).uniform_(-1, 1) * (6 / (items + UNITS)) ** 0.5)
-    bias = torch.nn.Parameter(torch.zeros(items, 1))
-    cell = torch.nn.GRUCell(UNITS, UNITS)
+    table = torch.nn.Parameter(torch.empty(items, UNITS, device=device).uniform_(-1, 1) * (6 / (items + UNITS)) ** 0.5)
+    bias = torch.nn.Parameter(torch.zeros(items, 1, device=device))
+    cell = torch.nn.GRUCell(UNITS, UNITS, device=device)
     for p in cell.parameters():
         torch.nn.init.uniform_(p, -((3 / UNITS) ** 0.5), (3 / UNITS) ** 0.5) if p.ndim == 2 else torch.nn.init.zeros_(p)
     optimizer = torch.optim.Adagrad([table, bias, *cell.parameters()], lr=0.05)
     batches = [
-        (*(torch.from_numpy(a.astype(np.int64)) for a in (x, y, s)), torch.from_numpy(~reset)[:, None].float())
+        (
+            *(torch.from_numpy(a.astype(np.int64)).to(device) for a in (x, y, s)),
+            torch.from_numpy(~reset)[:, None].float().to(device),
+        )
         for (x, y, reset, _), s in fixed
     ]
 
     def bpr_max(scores: Any) -> Any:
         scores = elu(scores, alpha=LOSSES[loss]["elu"])
         positive = scores.diagonal()[:, None]
-        others = ~torch.eye(*scores.shape, dtype=torch.bool)
+        others = ~torch.eye(*scores.shape, dtype=torch.bool, device=device)
         weights = softmax(scores.masked_fill(~others, -1e9), dim=1)
         gain = (weights * torch.sigmoid(positive - scores)).sum(1) + 1e-24
         return (-torch.log(gain) + LOSSES[loss]["bpreg"] * (weights * scores**2).sum(1)).sum() / batch
 
     def call() -> float:
-        state, total = torch.zeros(batch, UNITS), 0.0
+        state, total = torch.zeros(batch, UNITS, device=device), 0.0
         for inputs, targets, samples, alive in batches:
             ids = torch.cat([targets, samples])
             state = cell(embedding(inputs, table, sparse=True), state.detach()[: len(inputs)] * alive)
@@ -115,7 +120,7 @@ def torch_steps(loss: str, batch: int, items: int, fixed: list[Any], session: Se
             if loss == "bpr-max":
                 value = bpr_max(scores)
             else:
-                value = cross_entropy(scores, torch.arange(len(targets)), reduction="sum") / batch
+                value = cross_entropy(scores, torch.arange(len(targets), device=device), reduction="sum") / batch
             optimizer.zero_grad()
             value.backward()
             optimizer.step()

@@ -59,7 +59,7 @@ def torch_losses() -> dict[str, Callable[[Any], Any]]:
         return torch.diagonal(scores)[:, None]
 
     def negatives(scores: Any) -> Any:
-        return 1.0 - torch.eye(*scores.shape)
+        return 1.0 - torch.eye(*scores.shape, device=scores.device)
 
     def bpr(scores: Any) -> Any:
         terms = -functional.logsigmoid(own(scores) - scores) * negatives(scores)
@@ -85,7 +85,9 @@ def torch_losses() -> dict[str, Callable[[Any], Any]]:
         return (likelihood + REG * (s * scores * scores).sum(dim=1)).mean()
 
     return {
-        "cross-entropy": lambda scores: functional.cross_entropy(scores, torch.arange(len(scores))),
+        "cross-entropy": lambda scores: functional.cross_entropy(
+            scores, torch.arange(len(scores), device=scores.device)
+        ),
         "bpr": bpr,
         "top1": top1,
         "top1-max": top1_max,

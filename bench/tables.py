@@ -14,6 +14,7 @@ from _results import FOLDER, Row, load
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+GPU_BEGIN, GPU_END = "<!-- tables of GPUs: begin -->", "<!-- tables of GPUs: end -->"
 TITLES = {
     "limits": "What the machine can do",
     "linalg": "Dense linear algebra",
@@ -36,18 +37,52 @@ TITLES = {
 
 
 def main() -> None:
-    sections = [machine_section(load(path)) for path in sorted(FOLDER.glob("*.json"))]
+    found = [load(path) for path in sorted(FOLDER.glob("*.json"))]
+    sections = [machine_section(results) for results in found if "gpu" not in results["machine"]]
     write_between(README, "\n".join(sections) if sections else "No results yet.")
+    gpus = [gpu_section(results) for results in found if "gpu" in results["machine"]]
+    write_between(README, "\n".join(gpus) if gpus else "No results yet.", GPU_BEGIN, GPU_END)
 
 
-def write_between(path: Path, text: str) -> None:
+def write_between(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Replace what stands between the markers in the file."""
     old = path.read_text()
-    if old.count(BEGIN) != 1 or old.count(END) != 1:
-        raise ValueError(f"{path.name} must have one line {BEGIN} and one line {END}")
-    head, rest = old.split(BEGIN)
-    tail = rest.split(END)[1]
-    path.write_text(f"{head}{BEGIN}\n{text.strip()}\n{END}{tail}")
+    if old.count(begin) != 1 or old.count(end) != 1:
+        raise ValueError(f"{path.name} must have one line {begin} and one line {end}")
+    head, rest = old.split(begin)
+    tail = rest.split(end)[1]
+    path.write_text(f"{head}{begin}\n{text.strip()}\n{end}{tail}")
+
+
+def gpu_section(results: dict[str, Any]) -> str:
+    about, rows = results["machine"], results["rows"]
+    dates = sorted({row["date"] for row in rows})
+    lines = [
+        f"### {about['gpu']}, {about['memory_gb']} GB",
+        "",
+        f"{about['multiprocessors']} multiprocessors of compute capability {about['compute']}, "
+        f"driver {about['driver']}, CUDA {about['cuda']}. "
+        f"Measured {span(dates)}, commit {span(commits(rows))}. {versions_text(rows)}.",
+        "",
+        "| task | what | shape | median ms | min..max | n | GB/s (of a copy) | TFLOP/s (of a product) "
+        "| ours is faster by | measured |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in sorted(rows, key=lambda r: (r["case"], shape_order(r), not r["ours"], r.get("median_ms", float("inf")))):
+        cells = [row["case"], f"**{row['name']}**" if row["ours"] else row["name"], row["shape"]]
+        if "median_ms" not in row:
+            cells += [row["status"], *[""] * 5]
+        else:
+            cells += [number(row["median_ms"]), f"{number(row['min_ms'])}..{number(row['max_ms'])}", row["rounds"]]
+            cells += [of_limit(row, "gbs", 1.0), of_limit(row, "gflops", 1e-3), times(row)]
+        lines.append(row_of([*cells, measured(row)]))
+    return "\n".join(lines) + "\n"
+
+
+def of_limit(row: Row, what: str, factor: float) -> str:
+    """A rate, and which share it is of what the machine can do."""
+    share = f" ({row[f'{what}_share']:.0%})" if f"{what}_share" in row else ""
+    return f"{number(factor * row[what])}{share}" if what in row else ""
 
 
 def machine_section(results: dict[str, Any]) -> str:
@@ -144,8 +179,11 @@ def import_table(rows: list[Row]) -> list[str]:
 
 def order(row: Row) -> tuple[Any, ...]:
     """Tasks in the order of the titles; shapes by their numbers."""
-    numbers = tuple(float(n) for n in re.findall(r"\d+(?:\.\d+)?", row["shape"]))
-    return (list(TITLES).index(row["bench"]), row["case"], numbers, row["dtype"], row["threads"])
+    return (list(TITLES).index(row["bench"]), row["case"], shape_order(row), row["dtype"], row["threads"])
+
+
+def shape_order(row: Row) -> tuple[float, ...]:
+    return tuple(float(n) for n in re.findall(r"\d+(?:\.\d+)?", row["shape"]))
 
 
 def row_of(cells: list[Any]) -> str:

@@ -11,8 +11,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from . import _blas, _detect
+from ._device_memory import naming
 from ._validation import check_choice, check_int
 from ._validation import is_cuda as is_cuda
 
@@ -78,11 +80,22 @@ def check_device(device: str) -> str:
     return device
 
 
-def to_device(array: Array, device: str) -> Array:
-    """Return ``array`` on ``device``; itself if it lies there."""
+def to_device(array: Array, device: str, what: str = "an array") -> Array:
+    """Return ``array`` on ``device``; itself if it lies there. An error says ``what`` does not fit there."""
     if is_cuda(array):
         return array if device == "cuda" else array.get()
-    return importlib.import_module("cupy").asarray(array) if device == "cuda" else array
+    if device == "cpu":
+        return array
+    with naming(what, array.shape, array.dtype):
+        return importlib.import_module("cupy").asarray(array)
+
+
+def zeros_beside(array: Array, shape: tuple[int, ...], dtype: DTypeLike, what: str) -> Array:
+    """Return zeros on the device where ``array`` lies. An error says ``what`` does not fit there."""
+    if not is_cuda(array):
+        return np.zeros(shape, dtype)
+    with naming(what, shape, dtype):
+        return importlib.import_module("cupy").zeros(shape, dtype)
 
 
 def to_host(array: Array) -> Any:

@@ -141,19 +141,36 @@ class StandIn(ModuleType):
     """In the place of the module ``cupy``."""
 
     ndarray = DeviceArray
+    makers = ("concatenate", "empty", "empty_like", "full", "matmul", "ones", "zeros", "zeros_like")
 
     def __init__(self, stream):
         super().__init__("cupy")
         self.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
-        self.cuda = SimpleNamespace(get_current_stream=lambda: SimpleNamespace(ptr=stream))
+        self.limit = 2**34  # bytes of one array
+        self.cuda = SimpleNamespace(
+            get_current_stream=lambda: SimpleNamespace(ptr=stream, synchronize=lambda: None),
+            runtime=SimpleNamespace(memGetInfo=lambda: (self.limit, 2**34)),  # free and all
+        )
 
     @staticmethod
-    def asarray(a, dtype=None, order=None):
+    def get_default_memory_pool():
+        return SimpleNamespace(
+            free_bytes=lambda: 0, used_bytes=lambda: 0, get_limit=lambda: 0, free_all_blocks=lambda: None
+        )
+
+    def _taken(self, a):
+        """Return an array with memory of its own; with CuPy's error if it is too large."""
+        if a.nbytes > self.limit:
+            limit = f"(allocated so far: 0 bytes, limit set to: {self.limit:,} bytes)"
+            raise MemoryError(f"Out of memory allocating {a.nbytes:,} bytes {limit}.")
+        return a
+
+    def asarray(self, a, dtype=None, order=None):
         if isinstance(a, DeviceArray):
             return DeviceArray(np.asarray(a._host, dtype, order))
         if hasattr(a, "__cuda_array_interface__"):
             return DeviceArray(np.asarray(_View(a), dtype, order))
-        return DeviceArray(np.array(a, dtype, order=order or "C"))  # never shares memory with the host
+        return self._taken(DeviceArray(np.array(a, dtype, order=order or "C")))  # never shares memory with the host
 
     array = asarray
 
@@ -177,7 +194,8 @@ class StandIn(ModuleType):
             return value
         if name in ("flatnonzero", "nonzero", "unique"):
             DeviceArray.waits += 1
-        return lambda *args, **kwargs: _device(value(*_host(args, name), **_host(kwargs, name)))
+        taken = self._taken if name in self.makers else lambda a: a
+        return lambda *args, **kwargs: taken(_device(value(*_host(args, name), **_host(kwargs, name))))
 
 
 def simt():

@@ -79,13 +79,19 @@ class Layer(ABC):
         return {name: part for name, part in self._tree() if isinstance(part, Param)}
 
     def to(self, device: str) -> None:
-        """Move all parameters and other arrays of this layer to ``device``, "cpu" or "cuda"."""
-        for _, part in self._tree():
+        """Move all parameters and other arrays of this layer to ``device``, "cpu" or "cuda".
+
+        Raises
+        ------
+        NotEnoughMemoryError
+            One of them does not fit, which the error names.
+        """
+        for name, part in self._tree():
             if isinstance(part, Param):
-                part.to(device)
+                part.to(device, name)
             else:
-                for name in part.state_names:
-                    setattr(part, name, to_device(getattr(part, name), device))
+                for key in part.state_names:
+                    setattr(part, key, to_device(getattr(part, key), device, f"{name}.{key}".lstrip(".")))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return NumPy copies of the arrays that are no parameters but belong to a trained model, by dotted names."""

@@ -103,8 +103,9 @@ class Trained(Estimator):
         *,
         n_examples: float,
         validate: Callable[[], float] | None,
+        part: Callable[[Any, int], Any] | None = None,
     ) -> dict[str, Any]:
-        """Train ``network``, and return what is learned, by attribute name."""
+        """Train ``network``, and return what is learned, by attribute name; for the arguments see `fit_loop`."""
         seen = _Watch()
         patience = 3 if self.early_stopping is True else int(self.early_stopping)
         own: list[Callback] = [seen, Progress(type(self).__name__, self.verbose)]
@@ -114,7 +115,7 @@ class Trained(Estimator):
                 network, batches, _trusting(step), self._optimizer_of(network),
                 n_epochs=check_int("n_epochs", self.n_epochs, low=1), source=source,
                 callbacks=[*own, *self.callbacks], validate=validate, resume=snapshot,
-                n_examples=n_examples, about=about, n_threads=self.n_threads,
+                n_examples=n_examples, about=about, n_threads=self.n_threads, batch_size=self.batch_size, part=part,
             )  # fmt: skip
         except KeyboardInterrupt as stop:
             if seen.training is None:

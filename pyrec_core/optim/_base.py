@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import array_module
+from .._backend import zeros_beside
 from .._validation import check_choice, check_float, trusted_inputs
 from ..kernels.optim import coalesce, dense_step_, row_step_, state_names, sum_of_squares
 from ._param import Param
@@ -58,6 +58,8 @@ class Optimizer:
         ValueError
             Options out of range; a gradient that is NaN or infinite, where clipping has to look at it. No parameter
             has been changed then.
+        NotEnoughMemoryError
+            What the rule keeps does not fit on the device; no parameter has been changed then either.
 
         Examples
         --------
@@ -78,20 +80,25 @@ class Optimizer:
         gradients = [_gradient(p, self.rows == "dense") for p in moving]
         if self.clip_norm is not None or self.clip_value is not None:
             gradients = self._clipped(gradients, n_threads)
+        for p, (ids, _, _) in zip(moving, gradients, strict=True):
+            self._begin(p, ids is not None)
         for p, gradient in zip(moving, gradients, strict=True):
             self._step(p, gradient, n_threads)
             p.clear()
+
+    def _begin(self, p: Param, by_rows: bool) -> None:
+        """Make what the rule keeps, where it is not there."""
+        momentum, track = self._options().get("momentum", 0.0), by_rows and self.rows == "exact"
+        for name in state_names(self.rule, momentum=momentum, track_rows=track):
+            if name not in p.state:
+                shape, dtype = ((len(p.value),), np.int64) if name == "touched" else (p.value.shape, p.value.dtype)
+                p.state[name] = zeros_beside(p.value, shape, dtype, f"{name} of a parameter, kept by the optimizer")
 
     def _step(self, p: Param, gradient: Gradient, n_threads: int | None) -> None:
         ids, grad, distinct = gradient
         t = p.t + 1
         rate = self.learning_rate(t) if callable(self.learning_rate) else self.learning_rate
         options = {**self._options(), "l2": self.l2, "decay": self.weight_decay}
-        track = ids is not None and self.rows == "exact"
-        for name in state_names(self.rule, momentum=options.get("momentum", 0.0), track_rows=track):
-            if name not in p.state:
-                xp = array_module(p.value)
-                p.state[name] = xp.zeros(len(p.value), np.int64) if name == "touched" else xp.zeros_like(p.value)
         how = {"rule": self.rule, "learning_rate": rate, "t": t, "n_threads": n_threads, **options}
         if ids is None:
             dense_step_(p.value, p.state, grad, **how)

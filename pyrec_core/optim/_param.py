@@ -74,11 +74,19 @@ class Param:
         if len(kept):
             self.rows.append((kept, rows, distinct))
 
-    def to(self, device: str) -> None:
-        """Move the value and what the rule keeps to ``device``, "cpu" or "cuda"; gradients are forgotten."""
+    def to(self, device: str, name: str = "") -> None:
+        """Move the value and what the rule keeps to ``device``, "cpu" or "cuda"; gradients are forgotten.
+
+        Raises
+        ------
+        NotEnoughMemoryError
+            They do not fit; ``name`` is how the error calls the parameter. Nothing has been moved then.
+        """
         self.clear()
-        self.value = to_device(self.value, device)
-        self.state = {name: to_device(a, device) for name, a in self.state.items()}
+        this = f"parameter {name}".rstrip()
+        value = to_device(self.value, device, this)
+        self.state = {key: to_device(a, device, f"{key} of {this}") for key, a in self.state.items()}
+        self.value = value
 
     def clear(self) -> None:
         """Forget the gradients."""

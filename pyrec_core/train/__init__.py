@@ -4,6 +4,7 @@ from ._batches import shuffled
 from ._callbacks import Checkpoint, EarlyStopping, Progress
 from ._checkpoint import Snapshot
 from ._loop import fit_loop
+from ._memory import first_rows, measuring
 from ._negatives import Negatives
 from ._packed import Packed, pack
 from ._prefixes import prefixes
@@ -22,7 +23,9 @@ __all__ = [
     "Snapshot",
     "Training",
     "Unseen",
+    "first_rows",
     "fit_loop",
+    "measuring",
     "pack",
     "prefixes",
     "shuffled",

@@ -29,7 +29,7 @@ def shuffled(
     """
     n, batch_size = check_int("n", n, low=0), check_int("batch_size", batch_size, low=1)
     order = np.argsort(integers(n, 2**63 - 1, **source.take("shuffle", n)), kind="stable")
-    order = to_device(order, device)
+    order = to_device(order, device, "the order of the examples")
     bounds = [*range(0, n, batch_size), n]
     if len(bounds) > 2 and n - bounds[-2] < fewest:
         del bounds[-2]

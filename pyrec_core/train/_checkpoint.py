@@ -76,8 +76,9 @@ class Snapshot:
         """Put everything back into a training whose network has the same parameters."""
         for name, p in training.network.named_params().items():
             device = device_of(p.value)
-            p.value[...] = to_device(self._arrays[f"value/{name}"], device)
-            p.state = {key: to_device(a, device) for key, a in self._under(f"optimizer/{name}/").items()}
+            p.value[...] = to_device(self._arrays[f"value/{name}"], device, f"parameter {name}")
+            states = self._under(f"optimizer/{name}/")
+            p.state = {key: to_device(a, device, f"{key} of parameter {name}") for key, a in states.items()}
             p.t = self._header["steps"][name]
         training.network.load_state(self._under("network/"))
         training.epoch = self._header["epoch"]

@@ -10,9 +10,8 @@ from .._backend import use_threads
 from .._random import Source
 from ..optim import Divided, Optimizer
 from ._checkpoint import Snapshot
+from ._memory import Part, Step, measuring
 from ._training import Callback, Network, Training
-
-Step = Callable[[Any], tuple[float, float]]
 
 
 def fit_loop(
@@ -29,6 +28,8 @@ def fit_loop(
     n_examples: float = 0.0,
     about: dict[str, Any] | None = None,
     n_threads: int | None = None,
+    batch_size: int = 1,
+    part: Part | None = None,
 ) -> Training:
     """Train a network: for each batch one forward and backward pass and one step of the optimizer.
 
@@ -55,6 +56,10 @@ def fit_loop(
     about : dict, optional
         See `Training`.
     n_threads : int, optional
+    batch_size : int
+        Examples of a batch, at most.
+    part : callable, optional
+        Given a batch and a number n, the first n examples of it: for the error where a batch does not fit on a GPU.
 
     Returns
     -------
@@ -64,6 +69,9 @@ def fit_loop(
     ------
     ValueError
         The loss of a batch is NaN or infinite.
+    NotEnoughMemoryError
+        A batch does not fit on a GPU; the parameters are as before it. The error names the array, and a batch size
+        that was seen to fit. What the optimizer keeps from its first step on is not part of that.
     """
     ordered = sorted(callbacks, key=lambda callback: callback.last)
     training = Training(
@@ -73,6 +81,7 @@ def fit_loop(
         resume.restore(training)
     completed = False
     params = network.named_params().values()
+    step = measuring(step, network, batch_size, part)
     with use_threads(n_threads):
         try:
             for callback in ordered:

@@ -224,13 +224,14 @@ def test_tables_show_every_row(bench, monkeypatch, tmp_path):
     folder, page = tmp_path / "results", tmp_path / "README.md"
     folder.mkdir()
     (folder / "acme-2cores.json").write_text(json.dumps({"machine": about, "rows": rows}))
-    page.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n")
+    gpus = f"{tables.GPU_BEGIN}\nold\n{tables.GPU_END}\n"
+    page.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n{gpus}")
     monkeypatch.setattr(tables, "FOLDER", folder)
     monkeypatch.setattr(tables, "README", page)
     tables.main()
     text = page.read_text()
     assert text.startswith(f"before\n{tables.BEGIN}\n## ACME, 2 cores\n")
-    assert text.endswith(f"{tables.END}\nafter\n")
+    assert text.endswith(f"{tables.END}\nafter\n{tables.GPU_BEGIN}\nNo results yet.\n{tables.GPU_END}\n")
     assert "old" not in text
     assert "Measured 2026-01-02, commit abc1234. numpy 2.4.6, pyrec_core 0.1.0." in text
     assert "| gram | 60 x 40 | float32 | 2 | 10 | scipy | 3.00 (2.50) | slow | 9.00 (8.00) |" in text

@@ -8,20 +8,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._backend import to_device, use_threads
+from ..._backend import use_threads
 from ..._errors import TrainingInterrupted
 from ..._random import Source
 from ..._validation import as_array, check_bool, check_choice, check_float, check_int
 from ...kernels.activations import activation_forward
-from ...kernels.losses import binary_cross_entropy, squared_error
 from ...layers import Fields, Layer
 from ...optim import Optimizer
-from ...train import shuffled
+from ...train import first_rows, measuring, shuffled
 from .._trained import Trained, weights_of, with_l2
 from ._encoder import FeatureEncoder
 from ._inputs import Layout, encode, learn_layout
 from ._labels import check_labels, labels_of
-from ._running import Scorer, held_out_rows, moved, only_for, rows_in, run, with_target
+from ._running import Scorer, held_out_rows, on_device, only_for, rows_in, run, step_of, with_target
 
 _INNER = "encoder__"
 
@@ -128,6 +127,8 @@ class FeatureModel(Trained, ABC):
         ValueError
             A parameter out of range, negative ids, NaN or infinity, other than two labels for a classifier, a loss that
             is not finite, a checkpoint of another training.
+        NotEnoughMemoryError
+            Not enough memory on a GPU; the message names the array, and a ``batch_size`` that fits if it is that.
         KeyboardInterrupt
             Ctrl-C: the model is then fitted as far as training came.
         """
@@ -154,15 +155,12 @@ class FeatureModel(Trained, ABC):
         network = self._build(layout, source)
         network.to(self.device)
         validate = None if validation is None else Scorer(network, *validation, self.loss, self.device)
-        fields, target = moved(fields, self.device), to_device(target, self.device)
-
-        def batches(epoch: int) -> Any:
-            return self._batches(len(target), source)
-
+        fields, target = on_device(fields, target, self.device)
+        step = step_of(network, fields, target, self.loss)
         try:
             learned = self._train(
-                network, batches, lambda rows: self._step(network, fields.take(rows), target[rows]), source, snapshot,
-                about, n_examples=float(len(target)), validate=validate,
+                network, lambda epoch: self._batches(len(target), source), step, source, snapshot, about,
+                n_examples=float(len(target)), validate=validate, part=first_rows,
             )  # fmt: skip
         except TrainingInterrupted as stop:
             self._set_trained(network, source, {**state, **stop.learned})
@@ -206,12 +204,13 @@ class FeatureModel(Trained, ABC):
             network, source = self._network()
             state = {**self._fitted_attributes(), "seen_": self.seen_ | rows_in(fields, layout)}
             losses, epoch = self.loss_curve_, self.n_epochs_
-        fields, target = moved(fields, self.device), to_device(target, self.device)
+        fields, target = on_device(fields, target, self.device)
+        step = measuring(step_of(network, fields, target, self.loss), network, self.batch_size, first_rows)
         optimizer, total = self._optimizer_of(network), 0.0
         with use_threads(self.n_threads):
             source.begin(epoch)
             for rows in self._batches(len(target), source):
-                loss, n = self._step(network, fields.take(rows), target[rows])
+                loss, n = step(rows)
                 optimizer.step(network.params())
                 total += loss * n
         learned = {
@@ -276,13 +275,6 @@ class FeatureModel(Trained, ABC):
     def _batches(self, n: int, source: Source) -> Iterator[NDArray[np.int64]]:
         # one example has no mean to be normalised by
         return shuffled(n, self.batch_size, source, fewest=2, device=self.device)
-
-    def _step(self, network: Layer, fields: Fields, target: NDArray[np.float32]) -> tuple[float, float]:
-        outputs, backprop = network.forward(fields, train=True)
-        loss = binary_cross_entropy if self.loss == "logistic" else squared_error
-        value, d_outputs = loss(outputs, target[:, None].astype(outputs.dtype), divisor=len(target))
-        backprop(d_outputs)
-        return value, len(target)
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         self.check_fitted()

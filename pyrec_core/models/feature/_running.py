@@ -1,20 +1,25 @@
 """What feature models do with a network: run it on many examples, and score it; and what belongs to that."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._backend import array_module, to_device, to_host, use_threads
+from ..._device_memory import in_blocks
 from ..._features import Features
 from ..._random import Source
 from ..._validation import trusted_inputs
+from ...kernels.losses import binary_cross_entropy, squared_error
 from ...kernels.random import integers
 from ...layers import Fields, Layer
 from ...metrics import global_auc, rmse
 from ._inputs import Layout
 
 _ROWS_AT_ONCE = 8192
+
+Step = Callable[[Any], tuple[float, float]]
 
 
 class only_for:
@@ -40,29 +45,52 @@ class Scorer:
     """Scores a network in training on held-out examples: larger is better."""
 
     def __init__(self, network: Layer, fields: Fields, target: NDArray[np.float32], loss: str, device: str) -> None:
-        self.network, self.fields, self.target, self.loss = network, moved(fields, device), target, loss
-        self.device = device
+        self.fields = moved(fields, device, "the validation data")
+        self.network, self.target, self.loss, self.device = network, target, loss, device
 
     def __call__(self) -> float:
         outputs = run(self.network, self.fields, None, self.device)
         return global_auc(self.target, outputs) if self.loss == "logistic" else -rmse(self.target, outputs)
 
 
+def step_of(network: Layer, fields: Fields, target: NDArray[np.float32], loss: str) -> Step:
+    """Return what goes forward and back over the examples that rows say."""
+    of_outputs = binary_cross_entropy if loss == "logistic" else squared_error
+
+    def step(rows: Any) -> tuple[float, float]:
+        outputs, backprop = network.forward(fields.take(rows), train=True)
+        value, d_outputs = of_outputs(outputs, target[rows, None].astype(outputs.dtype), divisor=len(rows))
+        backprop(d_outputs)
+        return value, len(rows)
+
+    return step
+
+
 def run(network: Layer, fields: Fields, n_threads: int | None, device: str) -> NDArray[np.float64]:
     """Return what a network on ``device`` makes of examples, some at a time."""
-    n = fields.n_examples
-    outputs = np.empty(n)
-    with use_threads(n_threads), trusted_inputs():
-        for first in range(0, n, _ROWS_AT_ONCE):
-            last = min(n, first + _ROWS_AT_ONCE)
-            some = fields.take(array_module(fields.ids).arange(first, last))
-            outputs[first:last] = to_host(network(moved(some, device))[:, 0])
+    outputs = np.empty(fields.n_examples)
+
+    def some(first: int, last: int) -> None:
+        rows = fields.take(array_module(fields.ids).arange(first, last))
+        with trusted_inputs():
+            outputs[first:last] = to_host(network(moved(rows, device, "examples"))[:, 0])
+
+    with use_threads(n_threads):
+        in_blocks(some, len(outputs), _ROWS_AT_ONCE, device)
     return outputs
 
 
-def moved(fields: Fields, device: str) -> Fields:
-    """Return examples on ``device``."""
-    return Fields(*(None if a is None else to_device(a, device) for a in fields))  # type: ignore[arg-type]
+def moved(fields: Fields, device: str, what: str) -> Fields:
+    """Return examples on ``device``; ``what`` is how an error calls them if they do not fit there."""
+    arrays = fields._asdict().items()
+    on = (None if a is None else to_device(a, device, f"{name} of {what}") for name, a in arrays)
+    return Fields(*on)  # type: ignore[arg-type]
+
+
+def on_device(fields: Fields, target: NDArray[np.float32], device: str) -> tuple[Fields, NDArray[np.float32]]:
+    """Return the training data on ``device``."""
+    what = "the training data"
+    return moved(fields, device, what), to_device(target, device, f"target of {what}")
 
 
 def rows_in(fields: Fields, layout: Layout) -> NDArray[np.bool_]:
