@@ -109,7 +109,7 @@ def ease(session: Session, size: str) -> None:
     X = interactions(*bench_ease.SIZES[which])
 
     def fit(a: Any) -> np.ndarray:
-        model = EASE(l2=bench_ease.L2, device=device_of(a), n_threads=session.threads)
+        model = EASE(l2=bench_ease.L2, dtype="float32", device=device_of(a), n_threads=session.threads)
         weights: np.ndarray = model.fit(X).item_weights_
         return weights
 
