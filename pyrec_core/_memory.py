@@ -1,5 +1,6 @@
 """How much memory a large array may take, asked before it is allocated."""
 
+from importlib import import_module
 from pathlib import Path
 
 from ._errors import NotEnoughMemoryError
@@ -18,9 +19,18 @@ def available_memory() -> int | None:
     return min(rooms, default=None)
 
 
-def require_memory(needed: int, what: str, advice: str) -> None:
-    """Raise `NotEnoughMemoryError` if ``needed`` bytes, for ``what``, are more than what is available."""
-    available = available_memory()
+def device_memory() -> int:
+    """Return the bytes that can be allocated on the current CUDA device: what is free, and what CuPy keeps unused."""
+    cupy = import_module("cupy")
+    pool = cupy.get_default_memory_pool()
+    room = int(cupy.cuda.runtime.memGetInfo()[0]) + int(pool.free_bytes())
+    limit = int(pool.get_limit())  # 0: there is none
+    return min(room, max(0, limit - int(pool.used_bytes()))) if limit else room
+
+
+def require_memory(needed: int, what: str, advice: str, *, device: str = "cpu") -> None:
+    """Raise `NotEnoughMemoryError` if ``needed`` bytes, for ``what``, are more than what is available on a device."""
+    available = available_memory() if device == "cpu" else device_memory()
     if available is not None and needed > available:
         raise NotEnoughMemoryError(
             f"{what} needs {needed} bytes ({needed / 2**30:.1f} GiB), "

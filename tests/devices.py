@@ -13,6 +13,7 @@ from types import ModuleType, SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
+import scipy.linalg
 from helpers import same_bits
 
 from pyrec_core import _backend
@@ -135,7 +136,10 @@ class StandIn(ModuleType):
     def __init__(self, stream):
         super().__init__("cupy")
         self.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
-        self.cuda = SimpleNamespace(get_current_stream=lambda: SimpleNamespace(ptr=stream))
+        self.cuda = SimpleNamespace(
+            get_current_stream=lambda: SimpleNamespace(ptr=stream, synchronize=lambda: None),
+            runtime=SimpleNamespace(memGetInfo=lambda: (2**30, 2**30)),  # free and all
+        )
 
     @staticmethod
     def asarray(a, dtype=None, order=None):
@@ -145,7 +149,13 @@ class StandIn(ModuleType):
             return DeviceArray(np.asarray(_View(a), dtype, order))
         return DeviceArray(np.array(a, dtype, order=order or "C"))  # never shares memory with the host
 
-    array = asarray
+    @staticmethod
+    def array(a, dtype=None, copy=True, order="K"):
+        return DeviceArray(np.array(StandIn.asarray(a)._host, dtype, copy=copy, order=order))
+
+    @staticmethod
+    def get_default_memory_pool():
+        return SimpleNamespace(free_bytes=lambda: 0, used_bytes=lambda: 0, get_limit=lambda: 0)
 
     @staticmethod
     def from_dlpack(a):
@@ -166,6 +176,23 @@ class StandIn(ModuleType):
         if isinstance(value, type) or not callable(value):
             return value
         return lambda *args, **kwargs: _device(value(*_host(args, name), **_host(kwargs, name)))
+
+
+def _cupyx():
+    """In the place of the parts of ``cupyx`` that are used."""
+
+    def solve_triangular(a, b, **options):
+        return DeviceArray(scipy.linalg.solve_triangular(_host(a, "a"), _host(b, "b"), **options))
+
+    @contextmanager
+    def errstate(*, linalg):
+        assert linalg == "raise"  # as NumPy does always
+        yield
+
+    return {
+        "cupyx": SimpleNamespace(errstate=errstate),
+        "cupyx.scipy.linalg": SimpleNamespace(solve_triangular=solve_triangular),
+    }
 
 
 def simt():
@@ -218,7 +245,7 @@ def double(order):
     """Put the test double in the place of a GPU."""
     module, stand_in = simt(), StandIn(ORDERS.index(order))
     with ExitStack() as stack:
-        stack.enter_context(patch.dict(sys.modules, {"cupy": stand_in}))
+        stack.enter_context(patch.dict(sys.modules, {"cupy": stand_in, **_cupyx()}))
         stack.enter_context(patch.object(_backend, "cuda", lambda: module))
         stack.enter_context(patch.object(_backend, "cuda_problem", str))  # none
         yield Device(order, stand_in)

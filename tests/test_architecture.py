@@ -33,6 +33,7 @@ FLOORS = [
     ("_sessions", 2.2),
     ("_features", 2.3),
     ("kernels.linalg", 3.0),
+    ("kernels._gram_blocks", 3.05),
     ("kernels.gram", 3.1),
     ("kernels.slim", 3.1),
     ("kernels.cooccurrence", 3.1),

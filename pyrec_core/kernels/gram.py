@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .._backend import Array, array_module, backend_on, check_threads, cpu, is_cuda
+from .._backend import Array, backend_on, check_device, check_threads, cpu, device_of, is_cuda, to_host
 from .._validation import (
+    Csr,
     as_array,
     check_bool,
     check_float,
@@ -15,11 +16,13 @@ from .._validation import (
     check_interactions,
     check_like,
 )
+from ._gram_blocks import blocks_of, ease_from_inverse_, invert_lower_
 from .linalg import Progress, _check_square, _invert_lower_half, cholesky_, gemm, inverse_from_cholesky_
 
 __all__ = ["denoising_weights", "ease_weights", "gram"]
 
 _ROWS = 256  # of a matrix that are worked on in float64 at a time
+_ROW_BYTES = 2**28  # of a matrix on the host that are made on a device at a time
 
 
 def gram(
@@ -27,6 +30,7 @@ def gram(
     weights: Array | None = None,
     dtype: DTypeLike | None = None,
     *,
+    out: Array | None = None,
     device: str = "cpu",
     n_threads: int | None = None,
 ) -> NDArray[Any]:
@@ -43,6 +47,9 @@ def gram(
         A finite factor for each user (row); default 1.
     dtype : float32 or float64, optional
         Of the result; default that of ``X`` (float32 for bool, integers and float16).
+    out : C-contiguous array (I, I) of this dtype, optional
+        Written and returned. With ``device="cuda"`` it may be a NumPy array, as the device may not have room for all of
+        it: a few rows at a time are made there.
     device : "cpu" or "cuda"
         Where the result is made, from ``X`` and ``weights`` on the host. On a device all sums are in float64.
     n_threads : int, optional
@@ -73,11 +80,40 @@ def gram(
             raise ValueError("weights must be finite, got NaN or infinity")
         weights = np.ascontiguousarray(weights, csr.data.dtype)
     xp, native, ex = backend_on(device, n_threads=n_threads)
-    out: NDArray[Any] = xp.empty((csr.shape[1], csr.shape[1]), csr.data.dtype)
-    indptr, indices, data = map(xp.asarray, (csr.indptr, csr.indices, csr.data))
-    by_item = () if xp is np else _by_item(xp, indptr, indices, len(out))
-    native.gram(ex, out, indptr, indices, data, None if weights is None else xp.asarray(weights), *by_item)
+    out = _result(out, csr, device, xp)
+    if xp is np:
+        native.gram(ex, out, csr.indptr, csr.indices, csr.data, weights)
+    else:
+        _rows_on_device(out, csr, weights)
+    result: NDArray[Any] = out
+    return result
+
+
+def _result(out: Array | None, X: Csr, device: str, xp: Any) -> Array:
+    shape, dtype = (X.shape[1], X.shape[1]), X.data.dtype
+    if out is None:
+        return xp.empty(shape, dtype)
+    out = check_inplace("out", out, 2)
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"out must be {dtype} of shape {shape}, got {out.dtype} of shape {out.shape}")
+    if is_cuda(out) and device == "cpu":
+        raise TypeError("out must be a NumPy array where device is 'cpu', got one on a GPU")
     return out
+
+
+def _rows_on_device(out: Array, X: Csr, weights: Array | None) -> None:
+    """Make the rows of a Gram matrix on a device: at once if they stay there, else a few at a time."""
+    xp, native, ex = backend_on("cuda")
+    indptr, indices, data = map(xp.asarray, (X.indptr, X.indices, X.data))
+    n, there = len(out), is_cuda(out)
+    arrays = indptr, indices, data, None if weights is None else xp.asarray(weights), *_by_item(xp, indptr, indices, n)
+    count = n if there else max(1, _ROW_BYTES // max(1, n * out.itemsize))
+    for first in range(0, n, max(1, count)):
+        rows = out[first : first + count]
+        made = rows if there else xp.empty(rows.shape, rows.dtype)
+        native.gram(ex, made, *arrays, first)
+        if not there:
+            rows[:] = to_host(made)
 
 
 def _by_item(xp: Any, indptr: Array, indices: Array, n_items: int) -> tuple[Array, Array, Array]:
@@ -93,6 +129,7 @@ def ease_weights(
     l2: float,
     overwrite: bool = False,
     *,
+    device: str | None = None,
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> NDArray[Any]:
@@ -104,13 +141,15 @@ def ease_weights(
     Parameters
     ----------
     gram : float32 or float64 array (I, I), NumPy or CuPy
-        ``X.T @ X``, symmetric; only the lower triangle is read. On a device its library inverts, in the memory of
-        three matrices.
+        ``X.T @ X``, symmetric; only the lower triangle is read.
     l2 : float
         Ridge penalty, >= 0.
     overwrite : bool
         Use the memory of ``gram`` (which must then be C-contiguous and writeable); it is spoiled if this fails or is
         interrupted.
+    device : "cpu" or "cuda", optional
+        Where the work is done; default where ``gram`` lies. With "cuda" a NumPy array stays where it is, and the device
+        gets blocks of it: for matrices that do not fit there.
     n_threads : int, optional
     progress : callable, optional
         Called with the share of the work done since the last call; the shares add up to 1.
@@ -124,9 +163,11 @@ def ease_weights(
     ------
     ValueError
         ``gram + l2 * identity`` is not positive definite, to the precision of its dtype.
+    NotEnoughMemoryError
+        The device has no room for a column of blocks.
     """
     l2, report = check_float("l2", l2, low=0.0), progress or (lambda share: None)
-    if is_cuda(gram):
+    if _works_on(device, gram) == "cuda":
         weights: NDArray[Any] = _ease_on_device(gram, l2, check_bool("overwrite", overwrite), report)
         return weights
     a = np.asarray(gram) if check_bool("overwrite", overwrite) else check_float_array("gram", gram, ndim=2)
@@ -157,25 +198,24 @@ def _rounding(a: Array) -> float:
     return float(4 * np.sqrt(len(a)) * np.finfo(a.dtype).eps)
 
 
-def _ease_on_device(gram: Array, l2: float, overwrite: bool, report: Progress) -> NDArray[Any]:
-    gram = check_inplace("gram", gram, 2) if overwrite else check_float_array("gram", gram, 2)
-    n, xp = _check_square("gram", gram, host=False), array_module(gram)
-    a, own = xp.tril(gram), (xp.arange(n), xp.arange(n))
-    a += xp.tril(gram, -1).T
-    a[own] += a.dtype.type(l2)
-    if not xp.isfinite(a).all():
-        raise ValueError("gram must be finite, got NaN or infinity")
+def _works_on(device: str | None, gram: Array) -> str:
+    if device is None:
+        return device_of(gram)
+    if check_device(device) == "cpu" and is_cuda(gram):
+        raise TypeError("gram must be a NumPy array where device is 'cpu', got one on a GPU")
+    return device
+
+
+def _ease_on_device(gram: Array, l2: float, overwrite: bool, report: Progress) -> Array:
+    a = check_inplace("gram", gram, 2) if overwrite else check_float_array("gram", gram, 2).copy()
+    _check_square("gram", a, host=False)
+    blocks = blocks_of(a)
     try:
-        pivots = xp.linalg.cholesky(a)[own].astype(np.float64)
+        invert_lower_(blocks, l2, _rounding(a), report)
     except np.linalg.LinAlgError as error:
         raise ValueError(_not_definite(l2, str(error))) from None
-    if not (pivots**2 > _rounding(a) * a[own].astype(np.float64)).all():  # libraries may also leave NaN
-        raise ValueError(_not_definite(l2, f"a pivot vanishes to the precision of {a.dtype}"))
-    inverse = xp.linalg.inv(a)
-    weights: NDArray[Any] = xp.subtract(0, inverse / inverse[own], out=gram if overwrite else a)
-    weights[own] = 0
-    report(1.0)
-    return weights
+    ease_from_inverse_(blocks)
+    return a
 
 
 def denoising_weights(
