@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .._backend import Array, backend_on, check_device, check_threads, cpu, device_of, is_cuda, to_host
+from .._backend import Array, backend_of, backend_on, check_device, check_threads, cpu, device_of, is_cuda, to_host
 from .._validation import (
     Csr,
     as_array,
@@ -16,7 +16,7 @@ from .._validation import (
     check_interactions,
     check_like,
 )
-from ._gram_blocks import blocks_of, ease_from_inverse_, invert_lower_
+from ._gram_blocks import blocks_of, ease_from_inverse_, invert_lower_, mirror_
 from .linalg import Progress, _check_square, _invert_lower_half, cholesky_, gemm, inverse_from_cholesky_
 
 __all__ = ["denoising_weights", "ease_weights", "gram"]
@@ -167,13 +167,11 @@ def ease_weights(
         The device has no room for a column of blocks.
     """
     l2, report = check_float("l2", l2, low=0.0), progress or (lambda share: None)
-    if _works_on(device, gram) == "cuda":
-        weights: NDArray[Any] = _ease_on_device(gram, l2, check_bool("overwrite", overwrite), report)
-        return weights
-    a = np.asarray(gram) if check_bool("overwrite", overwrite) else check_float_array("gram", gram, ndim=2)
-    if not overwrite and np.may_share_memory(a, gram):
-        a = a.copy()
-    _check_square("gram", a)
+    where = _works_on(device, gram)
+    a: NDArray[Any] = _own_matrix(gram, overwrite)
+    if where == "cuda":
+        _ease_on_device_(a, l2, report)
+        return a
     diagonal = np.einsum("ii->i", a)
     diagonal += a.dtype.type(l2)
     before = diagonal.astype(np.float64)
@@ -206,16 +204,25 @@ def _works_on(device: str | None, gram: Array) -> str:
     return device
 
 
-def _ease_on_device(gram: Array, l2: float, overwrite: bool, report: Progress) -> Array:
-    a = check_inplace("gram", gram, 2) if overwrite else check_float_array("gram", gram, 2).copy()
+def _own_matrix(gram: Array, overwrite: bool) -> Array:
+    """Return the square matrix to work in: ``gram`` itself, to overwrite it."""
+    if check_bool("overwrite", overwrite):
+        a = check_inplace("gram", gram, 2) if is_cuda(gram) else np.asarray(gram)
+    else:
+        a = check_float_array("gram", gram, ndim=2)
+        if is_cuda(a) or np.may_share_memory(a, gram):
+            a = a.copy()
     _check_square("gram", a, host=False)
+    return a
+
+
+def _ease_on_device_(a: Array, l2: float, report: Progress) -> None:
     blocks = blocks_of(a)
     try:
         invert_lower_(blocks, l2, _rounding(a), report)
     except np.linalg.LinAlgError as error:
         raise ValueError(_not_definite(l2, str(error))) from None
     ease_from_inverse_(blocks)
-    return a
 
 
 def denoising_weights(
@@ -226,6 +233,7 @@ def denoising_weights(
     l2: float,
     overwrite: bool = False,
     *,
+    device: str | None = None,
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -238,7 +246,7 @@ def denoising_weights(
 
     Parameters
     ----------
-    gram : float32 or float64 array (I, I)
+    gram : float32 or float64 array (I, I), NumPy or CuPy
         ``S``, symmetric.
     sums : array (I,) of the same dtype
         ``m``, the sums of the columns of ``X`` (weighted like ``gram``).
@@ -251,6 +259,8 @@ def denoising_weights(
     overwrite : bool
         Use the memory of ``gram`` (which must then be C-contiguous and writeable); it is spoiled if this fails or is
         interrupted.
+    device : "cpu" or "cuda", optional
+        As in `ease_weights`.
     n_threads : int, optional
     progress : callable, optional
         Called with the share of the work done since the last call.
@@ -270,31 +280,38 @@ def denoising_weights(
     dropout = check_float("dropout", dropout, low=0.0)
     if dropout >= 1:
         raise ValueError(f"dropout must be < 1, got {dropout}")
-    a = np.asarray(gram) if check_bool("overwrite", overwrite) else check_float_array("gram", gram, ndim=2)
-    if not overwrite and np.may_share_memory(a, gram):
-        a = a.copy()
-    n = _check_square("gram", a)
-    sums = check_like("sums", sums, (n,), a.dtype)
+    where, a = _works_on(device, gram), _own_matrix(gram, overwrite)
+    sums = check_like("sums", sums, (len(a),), a.dtype)
+    xp, _, _ = backend_of(a, sums)
     q = 1.0 - dropout
-    diagonal = np.einsum("ii->i", a)
+    diagonal = a.reshape(-1)[:: len(a) + 1]  # a view
     own = q * dropout * diagonal.astype(np.float64) + l2
     m = sums.astype(np.float64)
-    for rows in range(0, n, _ROWS):  # in float64, a few rows at a time
+    for rows in range(0, len(a), _ROWS):  # in float64, a few rows at a time
         block = slice(rows, rows + _ROWS)
         a[block] = q * q * (a[block] - m[block, None] * (m / total))
     diagonal += own.astype(a.dtype)
-    if not np.isfinite(diagonal).all():
+    if not xp.isfinite(diagonal).all():
         raise ValueError("gram and sums must be finite, got NaN or infinity")
-    report = progress or (lambda share: None)
     try:
-        cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))
+        (_invert_on_device if where == "cuda" else _invert)(a, n_threads, progress or (lambda share: None))
     except ValueError as error:
         raise ValueError(_not_definite(l2, str(error))) from None
-    inverse_from_cholesky_(a, n_threads=n_threads, progress=lambda share: report(share * 2 / 3))
     b = gemm(sums[None], a, n_threads=n_threads)[0] * (own / total).astype(a.dtype)
     a *= (-own / q).astype(a.dtype)
     diagonal += a.dtype.type(1 / q)
     return a, b
+
+
+def _invert(a: Array, n_threads: int | None, report: Progress) -> None:
+    cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))
+    inverse_from_cholesky_(a, n_threads=n_threads, progress=lambda share: report(share * 2 / 3))
+
+
+def _invert_on_device(a: Array, n_threads: int | None, report: Progress) -> None:
+    blocks = blocks_of(a)
+    invert_lower_(blocks, 0.0, 0.0, report)
+    mirror_(blocks)
 
 
 def _not_definite(l2: float, why: str) -> str:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from .._backend import Array, check_threads, cpu
 from .._errors import PyrecWarning
 from .._validation import check_choice, check_float_array, check_int, check_integers, check_interactions, check_like
-from ._arguments import factors, pattern, product
+from ._arguments import factors, operands, pattern
 
 __all__ = ["METRICS", "TIES", "measure", "ranks_in_factors", "ranks_in_lists", "ranks_in_scores", "ranks_in_sparse"]
 
@@ -199,7 +199,8 @@ def ranks_in_sparse(
     -------
     float64 (nnz,)
     """
-    X, native, arguments, n_items = product("ranks_in_sparse", "ranks_in_sparse_sparse", X, weights)
+    X, is_sparse, arguments, n_items = operands(X, weights)
+    native = cpu().ranks_in_sparse_sparse if is_sparse else cpu().ranks_in_sparse
     return _ranks(native, (X.shape[0], n_items), arguments, relevant, exclude, ties, depth, n_threads)
 
 
