@@ -138,7 +138,7 @@ class StandIn(ModuleType):
         self.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
         self.cuda = SimpleNamespace(
             get_current_stream=lambda: SimpleNamespace(ptr=stream, synchronize=lambda: None),
-            runtime=SimpleNamespace(memGetInfo=lambda: (2**30, 2**30)),  # free and all
+            runtime=SimpleNamespace(memGetInfo=lambda: (2**34, 2**34)),  # free and all
         )
 
     @staticmethod

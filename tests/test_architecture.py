@@ -77,6 +77,7 @@ FLOORS = [
     ("models.interaction._rows", 6.06),
     ("models.interaction._base", 6.1),
     ("models.interaction._linear", 6.2),
+    ("models.interaction._closed_form", 6.3),
     ("models.interaction._cooccurrence", 6.3),
     ("models.interaction._pair_network", 6.2),
     ("models.interaction._known_users", 6.2),

@@ -39,25 +39,27 @@ class Blocks:
         self.xp.cuda.get_current_stream().synchronize()
 
 
-def workspace(n: int, itemsize: int, columns: int) -> int:
-    """Return the bytes that a device needs beside an (n, n) matrix in blocks of so many columns."""
+def workspace(n: int, itemsize: int, columns: int | None = None) -> int:
+    """Return the bytes that a device needs beside an (n, n) matrix, by default one that lies there."""
+    columns = min(n, MOST_COLUMNS["cuda"]) if columns is None else columns
     return (n + _SINGLE_BLOCKS * columns) * columns * itemsize
 
 
 def blocks_of(a: Array) -> Blocks:
-    """Return a matrix in blocks as large as is good and as the memory of the device allows.
+    """Return a matrix in blocks, as large as is good and as the memory of the device allows.
 
     Raises
     ------
     NotEnoughMemoryError
-        A column of the matrix does not fit.
+        Not even columns of single elements fit.
     """
     n, itemsize = len(a), a.dtype.itemsize
     columns = max(1, min(n, MOST_COLUMNS[device_of(a)]))
     while columns > 1 and workspace(n, itemsize, columns) > _memory.device_memory():
         columns = (columns + 1) // 2
-    what = f"a block of a matrix on the GPU, {a.dtype} {(n, columns)},"
-    _memory.require_memory(workspace(n, itemsize, columns), what, "Free memory of the GPU.", device="cuda")
+    what = f"a column of blocks on the GPU, {a.dtype} {(n, columns)},"
+    advice = "Free memory of the GPU, or work on the CPU."
+    _memory.require_memory(workspace(n, itemsize, columns), what, advice, device="cuda")
     return Blocks(a, columns)
 
 
@@ -83,7 +85,7 @@ def invert_lower_(m: Blocks, l2: float, least: float, report: Progress) -> None:
     """
     total = m.n * (m.n + 1) * (m.n + 2) / 2  # products of two blocks, a third of them in each of three passes
 
-    def done(products: int) -> None:
+    def done(products: float) -> None:
         report(products / total)
 
     for j in range(m.n):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .. import _memory
 from .._backend import Array, backend_of, backend_on, check_device, check_threads, cpu, device_of, is_cuda, to_host
 from .._validation import (
     Csr,
@@ -16,13 +17,14 @@ from .._validation import (
     check_interactions,
     check_like,
 )
-from ._gram_blocks import blocks_of, ease_from_inverse_, invert_lower_, mirror_
+from ._gram_blocks import blocks_of, ease_from_inverse_, invert_lower_, mirror_, workspace
 from .linalg import Progress, _check_square, _invert_lower_half, cholesky_, gemm, inverse_from_cholesky_
 
 __all__ = ["denoising_weights", "ease_weights", "gram"]
 
 _ROWS = 256  # of a matrix that are worked on in float64 at a time
 _ROW_BYTES = 2**28  # of a matrix on the host that are made on a device at a time
+_ENTRY_BYTES = 64  # that an entry of X takes there, sorted by item
 
 
 def gram(
@@ -114,6 +116,13 @@ def _rows_on_device(out: Array, X: Csr, weights: Array | None) -> None:
         native.gram(ex, made, *arrays, first)
         if not there:
             rows[:] = to_host(made)
+
+
+def fits_device(X: Csr, dtype: DTypeLike) -> bool:
+    """Whether a device has room for the Gram matrix of ``X``, and for what it takes to make and to invert it there."""
+    n, itemsize = X.shape[1], np.dtype(dtype).itemsize
+    to_make = _ENTRY_BYTES * X.nnz + X.indptr.nbytes
+    return itemsize * n**2 + max(to_make, workspace(n, itemsize)) <= _memory.device_memory()
 
 
 def _by_item(xp: Any, indptr: Array, indices: Array, n_items: int) -> tuple[Array, Array, Array]:
