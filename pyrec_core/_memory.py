@@ -29,12 +29,12 @@ def device_memory() -> int:
 
 
 def require_memory(needed: int, what: str, advice: str, *, device: str = "cpu") -> None:
-    """Raise `NotEnoughMemoryError` if ``needed`` bytes, for ``what``, are more than what is available on a device."""
-    available = available_memory() if device == "cpu" else device_memory()
+    """Raise `NotEnoughMemoryError` if ``needed`` bytes, for ``what``, are more than what is available."""
+    available, where = (device_memory(), " on the GPU") if device == "cuda" else (available_memory(), "")
     if available is not None and needed > available:
         raise NotEnoughMemoryError(
             f"{what} needs {needed} bytes ({needed / 2**30:.1f} GiB), "
-            f"but {available} bytes ({available / 2**30:.1f} GiB) are available. {advice}"
+            f"but {available} bytes ({available / 2**30:.1f} GiB) are available{where}. {advice}"
         )
 
 

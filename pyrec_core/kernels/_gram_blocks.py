@@ -57,7 +57,7 @@ def blocks_of(a: Array) -> Blocks:
     columns = max(1, min(n, MOST_COLUMNS[device_of(a)]))
     while columns > 1 and workspace(n, itemsize, columns) > _memory.device_memory():
         columns = (columns + 1) // 2
-    what = f"a column of blocks on the GPU, {a.dtype} {(n, columns)},"
+    what = f"a column of blocks, {a.dtype} {(n, columns)},"
     advice = "Free memory of the GPU, or work on the CPU."
     _memory.require_memory(workspace(n, itemsize, columns), what, advice, device="cuda")
     return Blocks(a, columns)
