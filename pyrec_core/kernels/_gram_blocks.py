@@ -1,7 +1,8 @@
 """Inverses of Gram matrices on a device, block by block in the memory of the matrix.
 
-The matrix lies on the device; or on the host, where it is too large for the device, which then holds a column of blocks
-and a few more. Products by the library of the device are all of the work but for what the diagonal blocks take.
+The matrix lies on the device, or on the host if it is too large for the device, which in both cases works on copies of
+blocks: a column of them and a few more at a time. But for the diagonal blocks, all work is dense products, made by the
+library of the device.
 """
 
 from importlib import import_module
@@ -13,7 +14,8 @@ from .. import _memory
 from .._backend import Array, backend_on, device_of, to_device
 from .linalg import Progress
 
-MOST_COLUMNS = {"cuda": 2048, "cpu": 8192}  # of a block, by where the matrix lies: far away, they must be worth a trip
+# Of a block, by where the matrix lies: from the host, a block should take no longer to come than to be multiplied.
+MOST_COLUMNS = {"cuda": 2048, "cpu": 8192}
 _SINGLE_BLOCKS = 6  # that a device holds at a time, beside a column of them
 
 
@@ -119,8 +121,11 @@ def _factor_column(m: Blocks, j: int, l2: float, least: float, done: Progress) -
 
 def _inverse_factor(xp: Any, block: Array, least: Array) -> Array:
     """Inverse of the Cholesky factor of a block, whose squared pivots must exceed ``least``."""
-    with import_module("cupyx").errstate(linalg="raise"):  # otherwise what has no factor gives anything
-        factor = xp.linalg.cholesky(block)
+    try:
+        with import_module("cupyx").errstate(linalg="raise"):  # otherwise what has no factor gives anything
+            factor = xp.linalg.cholesky(block)
+    except np.linalg.LinAlgError:
+        raise np.linalg.LinAlgError("a leading minor is not positive") from None
     own = xp.arange(len(block))
     if not (factor[own, own].astype(np.float64) ** 2 > least).all():
         raise np.linalg.LinAlgError(f"a pivot vanishes to the precision of {block.dtype}")

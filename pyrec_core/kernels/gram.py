@@ -109,8 +109,8 @@ def _rows_on_device(out: Array, X: Csr, weights: Array | None) -> None:
     indptr, indices, data = map(xp.asarray, (X.indptr, X.indices, X.data))
     n, there = len(out), is_cuda(out)
     arrays = indptr, indices, data, None if weights is None else xp.asarray(weights), *_by_item(xp, indptr, indices, n)
-    count = n if there else max(1, _ROW_BYTES // max(1, n * out.itemsize))
-    for first in range(0, n, max(1, count)):
+    count = max(1, n if there else _ROW_BYTES // max(1, n * out.itemsize))
+    for first in range(0, n, count):
         rows = out[first : first + count]
         made = rows if there else xp.empty(rows.shape, rows.dtype)
         native.gram(ex, made, *arrays, first)
@@ -302,25 +302,21 @@ def denoising_weights(
     diagonal += own.astype(a.dtype)
     if not xp.isfinite(diagonal).all():
         raise ValueError("gram and sums must be finite, got NaN or infinity")
+    report = progress or (lambda share: None)
     try:
-        (_invert_on_device if where == "cuda" else _invert)(a, n_threads, progress or (lambda share: None))
+        if where == "cuda":
+            blocks = blocks_of(a)
+            invert_lower_(blocks, 0.0, 0.0, report)
+            mirror_(blocks)
+        else:
+            cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))
+            inverse_from_cholesky_(a, n_threads=n_threads, progress=lambda share: report(share * 2 / 3))
     except ValueError as error:
         raise ValueError(_not_definite(l2, str(error))) from None
     b = gemm(sums[None], a, n_threads=n_threads)[0] * (own / total).astype(a.dtype)
     a *= (-own / q).astype(a.dtype)
     diagonal += a.dtype.type(1 / q)
     return a, b
-
-
-def _invert(a: Array, n_threads: int | None, report: Progress) -> None:
-    cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))
-    inverse_from_cholesky_(a, n_threads=n_threads, progress=lambda share: report(share * 2 / 3))
-
-
-def _invert_on_device(a: Array, n_threads: int | None, report: Progress) -> None:
-    blocks = blocks_of(a)
-    invert_lower_(blocks, 0.0, 0.0, report)
-    mirror_(blocks)
 
 
 def _not_definite(l2: float, why: str) -> str:

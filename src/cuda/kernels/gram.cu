@@ -42,8 +42,7 @@ void gram(const Exec& ex, T* out, const Csr<T>& X, const T* weights, const ByIte
            X, weights, by, first, count, parts);
 }
 
-#define INSTANTIATE(T) \
-    template void gram(const Exec&, T*, const Csr<T>&, const T*, const ByItem&, Index, Index);
+#define INSTANTIATE(T) template void gram(const Exec&, T*, const Csr<T>&, const T*, const ByItem&, Index, Index);
 PYREC_FLOATS(INSTANTIATE)
 
 }  // namespace pyrec::cuda
