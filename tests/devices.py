@@ -13,6 +13,7 @@ from types import ModuleType, SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
+import scipy.linalg
 from helpers import same_bits
 
 from pyrec_core import _backend
@@ -172,7 +173,8 @@ class StandIn(ModuleType):
             return DeviceArray(np.asarray(_View(a), dtype, order))
         return self._taken(DeviceArray(np.array(a, dtype, order=order or "C")))  # never shares memory with the host
 
-    array = asarray
+    def array(self, a, dtype=None, copy=True, order="K"):
+        return self._taken(DeviceArray(np.array(self.asarray(a)._host, dtype, copy=copy, order=order)))
 
     @staticmethod
     def from_dlpack(a):
@@ -196,6 +198,23 @@ class StandIn(ModuleType):
             DeviceArray.waits += 1
         taken = self._taken if name in self.makers else lambda a: a
         return lambda *args, **kwargs: taken(_device(value(*_host(args, name), **_host(kwargs, name))))
+
+
+def cupyx():
+    """In the place of the parts of ``cupyx`` that are used."""
+
+    def solve_triangular(a, b, **options):
+        return DeviceArray(scipy.linalg.solve_triangular(_host(a, "a"), _host(b, "b"), **options))
+
+    @contextmanager
+    def errstate(*, linalg):
+        assert linalg == "raise"  # as NumPy does always
+        yield
+
+    return {
+        "cupyx": SimpleNamespace(errstate=errstate),
+        "cupyx.scipy.linalg": SimpleNamespace(solve_triangular=solve_triangular),
+    }
 
 
 def simt():
@@ -248,7 +267,7 @@ def double(order):
     """Put the test double in the place of a GPU."""
     module, stand_in = simt(), StandIn(ORDERS.index(order))
     with ExitStack() as stack:
-        stack.enter_context(patch.dict(sys.modules, {"cupy": stand_in}))
+        stack.enter_context(patch.dict(sys.modules, {"cupy": stand_in, **cupyx()}))
         stack.enter_context(patch.object(_backend, "cuda", lambda: module))
         stack.enter_context(patch.object(_backend, "cuda_problem", str))  # none
         yield Device(order, stand_in)

@@ -1,8 +1,11 @@
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from pyrec_core import _memory
 from pyrec_core._errors import NotEnoughMemoryError
-from pyrec_core._memory import available_memory, require_memory
+from pyrec_core._memory import available_memory, device_memory, require_memory
 
 GIB = 2**30
 
@@ -83,3 +86,29 @@ def test_require_memory_says_what_is_needed_and_what_there_is(monkeypatch):
 
 def test_this_machine_has_some_memory():
     assert available_memory() is None or available_memory() > 0
+
+
+def gpu(free, unused, used=0, limit=0):
+    """In the place of CuPy: what it says about the memory of a device, and of its pool there."""
+    pool = SimpleNamespace(free_bytes=lambda: unused, used_bytes=lambda: used, get_limit=lambda: limit)
+    runtime = SimpleNamespace(memGetInfo=lambda: (free, 80 * GIB))
+    return SimpleNamespace(get_default_memory_pool=lambda: pool, cuda=SimpleNamespace(runtime=runtime))
+
+
+def test_what_cupy_keeps_unused_is_room_on_a_device(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", gpu(3 * GIB, GIB, 20 * GIB))
+    assert device_memory() == 4 * GIB
+    monkeypatch.setitem(sys.modules, "cupy", gpu(3 * GIB, GIB, 20 * GIB, 21 * GIB))
+    assert device_memory() == GIB
+    monkeypatch.setitem(sys.modules, "cupy", gpu(3 * GIB, GIB, 20 * GIB, 10 * GIB))
+    assert device_memory() == 0
+
+
+def test_require_memory_of_a_device(monkeypatch):
+    monkeypatch.setattr(_memory, "available_memory", lambda: 0)
+    monkeypatch.setitem(sys.modules, "cupy", gpu(2 * GIB, 0))
+    require_memory(2 * GIB, "work", "Do less.", device="cuda")
+    with pytest.raises(
+        NotEnoughMemoryError, match=r"but 2147483648 bytes \(2\.0 GiB\) are available on the GPU\. Do less"
+    ):
+        require_memory(3 * GIB, "work", "Do less.", device="cuda")

@@ -1,13 +1,12 @@
 """Arguments that the kernels of several families share."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .._backend import Array, array_module, cpu
+from .._backend import Array, array_module, is_cuda
 from .._validation import Csr, check_float_array, check_inplace, check_interactions
 
 Lists = tuple[NDArray[np.int64], NDArray[np.int32]] | None
@@ -56,15 +55,20 @@ def factors(user_factors: Array, item_factors: Array) -> tuple[Array, Array]:
     return user_factors, item_factors
 
 
-def product(dense: str, sparse: str, X: Any, weights: Any) -> tuple[Csr, Callable[..., Any], tuple[Any, ...], int]:
-    """``X`` in the dtype of ``weights``, the kernel for dense or sparse weights, its arguments, the number of items."""
-    arguments: tuple[Any, ...]
-    if sp.issparse(weights) or isinstance(weights, Csr):
-        w = check_interactions("weights", weights)
-        X = check_interactions("X", X, n_items=w.shape[0], dtype=w.data.dtype)
-        native, arguments, n_items = getattr(cpu(), sparse), (w.indptr, w.indices, w.data, w.shape[1]), w.shape[1]
+def operands(X: Any, weights: Any) -> tuple[Csr, bool, tuple[Any, ...], int]:
+    """What a kernel needs of sparse rows and weights, dense or sparse: a `Csr` of CuPy arrays is sparse on a device.
+
+    Returns ``X`` in the dtype of ``weights``; whether these are sparse; the arrays of both, where the weights lie, with
+    the number of items behind those of sparse ones; and that number.
+    """
+    of_weights: tuple[Any, ...]
+    is_sparse = sp.issparse(weights) or isinstance(weights, Csr)
+    if is_sparse:
+        there = isinstance(weights, Csr) and is_cuda(weights.data)
+        w = weights if there else check_interactions("weights", weights)
+        of_weights, shape, dtype = (w.indptr, w.indices, w.data, w.shape[1]), w.shape, w.data.dtype
     else:
-        weights = check_float_array("weights", weights, ndim=2)
-        X = check_interactions("X", X, n_items=weights.shape[0], dtype=weights.dtype)
-        native, arguments, n_items = getattr(cpu(), dense), (weights,), weights.shape[1]
-    return X, native, (X.indptr, X.indices, X.data, *arguments), n_items
+        w = check_float_array("weights", weights, ndim=2)
+        of_weights, shape, dtype = (w,), w.shape, w.dtype
+    X, xp = check_interactions("X", X, n_items=shape[0], dtype=dtype), array_module(of_weights[0])
+    return X, is_sparse, (*map(xp.asarray, (X.indptr, X.indices, X.data)), *of_weights), shape[1]

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .._backend import Array, array_module, backend_on, check_threads, cpu, is_cuda
+from .. import _memory
+from .._backend import Array, backend_of, backend_on, check_device, check_threads, cpu, device_of, is_cuda, to_host
 from .._validation import (
+    Csr,
     as_array,
     check_bool,
     check_float,
@@ -15,11 +17,14 @@ from .._validation import (
     check_interactions,
     check_like,
 )
+from ._gram_blocks import blocks_of, ease_from_inverse_, invert_lower_, mirror_, workspace
 from .linalg import Progress, _check_square, _invert_lower_half, cholesky_, gemm, inverse_from_cholesky_
 
 __all__ = ["denoising_weights", "ease_weights", "gram"]
 
 _ROWS = 256  # of a matrix that are worked on in float64 at a time
+_ROW_BYTES = 2**28  # of a matrix on the host that are made on a device at a time
+_ENTRY_BYTES = 64  # that an entry of X takes there, sorted by item
 
 
 def gram(
@@ -27,6 +32,7 @@ def gram(
     weights: Array | None = None,
     dtype: DTypeLike | None = None,
     *,
+    out: Array | None = None,
     device: str = "cpu",
     n_threads: int | None = None,
 ) -> NDArray[Any]:
@@ -43,6 +49,9 @@ def gram(
         A finite factor for each user (row); default 1.
     dtype : float32 or float64, optional
         Of the result; default that of ``X`` (float32 for bool, integers and float16).
+    out : C-contiguous array (I, I) of this dtype, optional
+        Written and returned. With ``device="cuda"`` it may be a NumPy array, as the device may not have room for all of
+        it: a few rows at a time are made there.
     device : "cpu" or "cuda"
         Where the result is made, from ``X`` and ``weights`` on the host. On a device all sums are in float64.
     n_threads : int, optional
@@ -73,11 +82,47 @@ def gram(
             raise ValueError("weights must be finite, got NaN or infinity")
         weights = np.ascontiguousarray(weights, csr.data.dtype)
     xp, native, ex = backend_on(device, n_threads=n_threads)
-    out: NDArray[Any] = xp.empty((csr.shape[1], csr.shape[1]), csr.data.dtype)
-    indptr, indices, data = map(xp.asarray, (csr.indptr, csr.indices, csr.data))
-    by_item = () if xp is np else _by_item(xp, indptr, indices, len(out))
-    native.gram(ex, out, indptr, indices, data, None if weights is None else xp.asarray(weights), *by_item)
+    out = _result(out, csr, device, xp)
+    if xp is np:
+        native.gram(ex, out, csr.indptr, csr.indices, csr.data, weights)
+    else:
+        _rows_on_device(out, csr, weights)
+    result: NDArray[Any] = out
+    return result
+
+
+def _result(out: Array | None, X: Csr, device: str, xp: Any) -> Array:
+    shape, dtype = (X.shape[1], X.shape[1]), X.data.dtype
+    if out is None:
+        return xp.empty(shape, dtype)
+    out = check_inplace("out", out, 2)
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"out must be {dtype} of shape {shape}, got {out.dtype} of shape {out.shape}")
+    if is_cuda(out) and device == "cpu":
+        raise TypeError("out must be a NumPy array where device is 'cpu', got one on a GPU")
     return out
+
+
+def _rows_on_device(out: Array, X: Csr, weights: Array | None) -> None:
+    """Make the rows of a Gram matrix on a device: at once if they stay there, else a few at a time."""
+    xp, native, ex = backend_on("cuda")
+    indptr, indices, data = map(xp.asarray, (X.indptr, X.indices, X.data))
+    n, there = len(out), is_cuda(out)
+    arrays = indptr, indices, data, None if weights is None else xp.asarray(weights), *_by_item(xp, indptr, indices, n)
+    count = max(1, n if there else _ROW_BYTES // max(1, n * out.itemsize))
+    for first in range(0, n, count):
+        rows = out[first : first + count]
+        made = rows if there else xp.empty(rows.shape, rows.dtype)
+        native.gram(ex, made, *arrays, first)
+        if not there:
+            rows[:] = to_host(made)
+
+
+def fits_device(X: Csr, dtype: DTypeLike) -> bool:
+    """Whether a device has room for the Gram matrix of ``X``, and for what it takes to make and to invert it there."""
+    n, itemsize = X.shape[1], np.dtype(dtype).itemsize
+    to_make = _ENTRY_BYTES * X.nnz + X.indptr.nbytes
+    return itemsize * n**2 + max(to_make, workspace(n, itemsize)) <= _memory.device_memory()
 
 
 def _by_item(xp: Any, indptr: Array, indices: Array, n_items: int) -> tuple[Array, Array, Array]:
@@ -93,6 +138,7 @@ def ease_weights(
     l2: float,
     overwrite: bool = False,
     *,
+    device: str | None = None,
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> NDArray[Any]:
@@ -104,13 +150,15 @@ def ease_weights(
     Parameters
     ----------
     gram : float32 or float64 array (I, I), NumPy or CuPy
-        ``X.T @ X``, symmetric; only the lower triangle is read. On a device its library inverts, in the memory of
-        three matrices.
+        ``X.T @ X``, symmetric; only the lower triangle is read.
     l2 : float
         Ridge penalty, >= 0.
     overwrite : bool
         Use the memory of ``gram`` (which must then be C-contiguous and writeable); it is spoiled if this fails or is
         interrupted.
+    device : "cpu" or "cuda", optional
+        Where the work is done; default where ``gram`` lies. With "cuda" a NumPy array stays where it is, and the device
+        gets blocks of it: for matrices that do not fit there.
     n_threads : int, optional
     progress : callable, optional
         Called with the share of the work done since the last call; the shares add up to 1.
@@ -124,15 +172,15 @@ def ease_weights(
     ------
     ValueError
         ``gram + l2 * identity`` is not positive definite, to the precision of its dtype.
+    NotEnoughMemoryError
+        The device has no room for a column of blocks.
     """
     l2, report = check_float("l2", l2, low=0.0), progress or (lambda share: None)
-    if is_cuda(gram):
-        weights: NDArray[Any] = _ease_on_device(gram, l2, check_bool("overwrite", overwrite), report)
-        return weights
-    a = np.asarray(gram) if check_bool("overwrite", overwrite) else check_float_array("gram", gram, ndim=2)
-    if not overwrite and np.may_share_memory(a, gram):
-        a = a.copy()
-    _check_square("gram", a)
+    where = _works_on(device, gram)
+    a: NDArray[Any] = _own_matrix(gram, overwrite)
+    if where == "cuda":
+        _ease_on_device_(a, l2, report)
+        return a
     diagonal = np.einsum("ii->i", a)
     diagonal += a.dtype.type(l2)
     before = diagonal.astype(np.float64)
@@ -157,25 +205,33 @@ def _rounding(a: Array) -> float:
     return float(4 * np.sqrt(len(a)) * np.finfo(a.dtype).eps)
 
 
-def _ease_on_device(gram: Array, l2: float, overwrite: bool, report: Progress) -> NDArray[Any]:
-    gram = check_inplace("gram", gram, 2) if overwrite else check_float_array("gram", gram, 2)
-    n, xp = _check_square("gram", gram, host=False), array_module(gram)
-    a, own = xp.tril(gram), (xp.arange(n), xp.arange(n))
-    a += xp.tril(gram, -1).T
-    a[own] += a.dtype.type(l2)
-    if not xp.isfinite(a).all():
-        raise ValueError("gram must be finite, got NaN or infinity")
+def _works_on(device: str | None, gram: Array) -> str:
+    if device is None:
+        return device_of(gram)
+    if check_device(device) == "cpu" and is_cuda(gram):
+        raise TypeError("gram must be a NumPy array where device is 'cpu', got one on a GPU")
+    return device
+
+
+def _own_matrix(gram: Array, overwrite: bool) -> Array:
+    """Return the square matrix to work in: ``gram`` itself, to overwrite it."""
+    if check_bool("overwrite", overwrite):
+        a = check_inplace("gram", gram, 2) if is_cuda(gram) else np.asarray(gram)
+    else:
+        a = check_float_array("gram", gram, ndim=2)
+        if is_cuda(a) or np.may_share_memory(a, gram):
+            a = a.copy()
+    _check_square("gram", a, host=False)
+    return a
+
+
+def _ease_on_device_(a: Array, l2: float, report: Progress) -> None:
+    blocks = blocks_of(a)
     try:
-        pivots = xp.linalg.cholesky(a)[own].astype(np.float64)
+        invert_lower_(blocks, l2, _rounding(a), report)
     except np.linalg.LinAlgError as error:
         raise ValueError(_not_definite(l2, str(error))) from None
-    if not (pivots**2 > _rounding(a) * a[own].astype(np.float64)).all():  # libraries may also leave NaN
-        raise ValueError(_not_definite(l2, f"a pivot vanishes to the precision of {a.dtype}"))
-    inverse = xp.linalg.inv(a)
-    weights: NDArray[Any] = xp.subtract(0, inverse / inverse[own], out=gram if overwrite else a)
-    weights[own] = 0
-    report(1.0)
-    return weights
+    ease_from_inverse_(blocks)
 
 
 def denoising_weights(
@@ -186,6 +242,7 @@ def denoising_weights(
     l2: float,
     overwrite: bool = False,
     *,
+    device: str | None = None,
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -198,7 +255,7 @@ def denoising_weights(
 
     Parameters
     ----------
-    gram : float32 or float64 array (I, I)
+    gram : float32 or float64 array (I, I), NumPy or CuPy
         ``S``, symmetric.
     sums : array (I,) of the same dtype
         ``m``, the sums of the columns of ``X`` (weighted like ``gram``).
@@ -211,6 +268,8 @@ def denoising_weights(
     overwrite : bool
         Use the memory of ``gram`` (which must then be C-contiguous and writeable); it is spoiled if this fails or is
         interrupted.
+    device : "cpu" or "cuda", optional
+        As in `ease_weights`.
     n_threads : int, optional
     progress : callable, optional
         Called with the share of the work done since the last call.
@@ -230,27 +289,30 @@ def denoising_weights(
     dropout = check_float("dropout", dropout, low=0.0)
     if dropout >= 1:
         raise ValueError(f"dropout must be < 1, got {dropout}")
-    a = np.asarray(gram) if check_bool("overwrite", overwrite) else check_float_array("gram", gram, ndim=2)
-    if not overwrite and np.may_share_memory(a, gram):
-        a = a.copy()
-    n = _check_square("gram", a)
-    sums = check_like("sums", sums, (n,), a.dtype)
+    where, a = _works_on(device, gram), _own_matrix(gram, overwrite)
+    sums = check_like("sums", sums, (len(a),), a.dtype)
+    xp, _, _ = backend_of(a, sums)
     q = 1.0 - dropout
-    diagonal = np.einsum("ii->i", a)
+    diagonal = a.reshape(-1)[:: len(a) + 1]  # a view
     own = q * dropout * diagonal.astype(np.float64) + l2
     m = sums.astype(np.float64)
-    for rows in range(0, n, _ROWS):  # in float64, a few rows at a time
+    for rows in range(0, len(a), _ROWS):  # in float64, a few rows at a time
         block = slice(rows, rows + _ROWS)
         a[block] = q * q * (a[block] - m[block, None] * (m / total))
     diagonal += own.astype(a.dtype)
-    if not np.isfinite(diagonal).all():
+    if not xp.isfinite(diagonal).all():
         raise ValueError("gram and sums must be finite, got NaN or infinity")
     report = progress or (lambda share: None)
     try:
-        cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))
+        if where == "cuda":
+            blocks = blocks_of(a)
+            invert_lower_(blocks, 0.0, 0.0, report)
+            mirror_(blocks)
+        else:
+            cholesky_(a, n_threads=n_threads, progress=lambda share: report(share / 3))
+            inverse_from_cholesky_(a, n_threads=n_threads, progress=lambda share: report(share * 2 / 3))
     except ValueError as error:
         raise ValueError(_not_definite(l2, str(error))) from None
-    inverse_from_cholesky_(a, n_threads=n_threads, progress=lambda share: report(share * 2 / 3))
     b = gemm(sums[None], a, n_threads=n_threads)[0] * (own / total).astype(a.dtype)
     a *= (-own / q).astype(a.dtype)
     diagonal += a.dtype.type(1 / q)

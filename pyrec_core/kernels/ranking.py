@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from .._backend import Array, backend_of, check_threads, cpu
 from .._errors import PyrecWarning
 from .._validation import check_choice, check_float_array, check_int, check_integers, check_interactions, check_like
-from ._arguments import Lists, factors, pattern, product, rows_of
+from ._arguments import Lists, factors, operands, pattern, rows_of
 
 __all__ = ["METRICS", "TIES", "measure", "ranks_in_factors", "ranks_in_lists", "ranks_in_scores", "ranks_in_sparse"]
 
@@ -220,7 +220,8 @@ def ranks_in_sparse(
     -------
     float64 (nnz,)
     """
-    X, native, arguments, n_items = product("ranks_in_sparse", "ranks_in_sparse_sparse", X, weights)
+    X, is_sparse, arguments, n_items = operands(X, weights)
+    native = cpu().ranks_in_sparse_sparse if is_sparse else cpu().ranks_in_sparse
     run = _on_cpu(native, check_threads(n_threads), *arguments)
     return _ranks(run, np, X.shape[0], n_items, relevant, exclude, ties, depth)
 

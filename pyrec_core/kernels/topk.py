@@ -5,7 +5,8 @@ matrix (n, I) whose stored entries are left out. ``candidates`` restricts the ra
 rows, or a sparse matrix (n, I) with a row's candidates as its stored entries. Where fewer than k items can be ranked,
 items are padded with -1 and scores with -inf.
 
-Dense arrays may be NumPy's or CuPy's; sparse matrices are on the host, and copied to the device of the dense ones.
+Dense arrays may be NumPy's or CuPy's; sparse matrices are on the host, and copied to the device of the dense ones. Only
+weights may be sparse on a device: a `Csr` of CuPy arrays.
 """
 
 import warnings
@@ -16,10 +17,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .._backend import Array, backend_of, check_threads, is_cuda
+from .._backend import Array, backend_of
 from .._errors import PyrecWarning
-from .._validation import Csr, check_float_array, check_ids, check_int, check_interactions
-from ._arguments import Lists, factors, pattern, product, rows_of
+from .._validation import Csr, check_float_array, check_ids, check_int
+from ._arguments import Lists, factors, operands, pattern, rows_of
 
 __all__ = ["factor_top_k", "sparse_pair_scores", "sparse_top_k", "top_k"]
 
@@ -148,7 +149,8 @@ def sparse_top_k(
     ----------
     X : sparse matrix or 2-D array (n, J)
     weights : float32 or float64 array, or sparse matrix (J, I)
-        ``X`` is converted to its dtype. On a device a dense array, and the product is dense.
+        ``X`` is converted to its dtype. On a device all items are scored for a block of rows; if the weights are dense,
+        by a dense product.
     k, exclude, candidates, n_threads
         As in `top_k`.
 
@@ -157,28 +159,41 @@ def sparse_top_k(
     items : int32 array (n, k)
     scores : array (n, k)
     """
-    if is_cuda(weights):
-        return _sparse_on_device(X, check_float_array("weights", weights, ndim=2), k, exclude, candidates)
-    X, kernel, arguments, n_items = product("sparse_top_k", "sparse_sparse_top_k", X, weights)
-    run = _on_cpu(kernel, check_threads(n_threads), *arguments)
-    return _select(run, np, X.shape[0], n_items, X.data.dtype, k, exclude, candidates)
+    X, is_sparse, arguments, n_items = operands(X, weights)
+    xp, native, ex = backend_of(arguments[0], n_threads=n_threads)
+    if xp is np:
+        run = _on_cpu(native.sparse_sparse_top_k if is_sparse else native.sparse_top_k, ex, *arguments)
+    else:
+        score = (_by_sparse if is_sparse else _by_dense)(X, *arguments)
+        run = _on_device(score, (X.shape[1] + n_items) * X.data.itemsize)
+    return _select(run, xp, X.shape[0], n_items, X.data.dtype, k, exclude, candidates)
 
 
-def _sparse_on_device(X: Any, weights: Array, k: int, exclude: Any, candidates: Any) -> TopK:
-    """`sparse_top_k` with dense weights on a device: rows of X are written out there, a block at a time."""
-    rows_of_x = check_interactions("X", X, n_items=weights.shape[0], dtype=weights.dtype)
-    (n, n_inputs), n_items, dtype = rows_of_x.shape, weights.shape[1], weights.dtype
+def _by_dense(X: Csr, indptr: Array, indices: Array, data: Array, weights: Array) -> Callable[[slice], Array]:
+    """Scores of rows by dense weights on a device, where rows are written out, a block at a time."""
     xp, _, _ = backend_of(weights)
 
     def score(rows: slice) -> Array:
-        block = rows_of_x.rows(np.arange(rows.start, rows.stop))
-        dense = xp.zeros((rows.stop - rows.start, n_inputs), dtype)
-        at = np.repeat(np.arange(len(dense)), np.diff(block.indptr)), block.indices
-        dense[tuple(map(xp.asarray, at))] = xp.asarray(block.data)
+        starts = X.indptr[rows.start : rows.stop + 1]
+        entries = slice(int(starts[0]), int(starts[-1]))
+        dense = xp.zeros((rows.stop - rows.start, len(weights)), weights.dtype)
+        dense[xp.asarray(np.repeat(np.arange(len(dense)), np.diff(starts))), indices[entries]] = data[entries]
         return xp.matmul(dense, weights)
 
-    run = _on_device(score, (n_inputs + n_items) * dtype.itemsize)
-    return _select(run, xp, n, n_items, dtype, k, exclude, candidates)
+    return score
+
+
+def _by_sparse(X: Csr, indptr: Array, indices: Array, data: Array, *weights: Any) -> Callable[[slice], Array]:
+    """Scores of rows by sparse weights on a device."""
+    xp, native, ex = backend_of(data)
+    *of_weights, n_items = weights
+
+    def score(rows: slice) -> Array:
+        scores = xp.empty((rows.stop - rows.start, n_items), data.dtype)
+        native.sparse_scores(ex, scores, indptr[rows.start : rows.stop + 1], indices, data, *of_weights)
+        return scores
+
+    return score
 
 
 def sparse_pair_scores(
@@ -191,16 +206,19 @@ def sparse_pair_scores(
     X : sparse matrix or 2-D array (n, J)
     weights : float32 or float64 array, or sparse matrix (J, I)
     rows, items : int arrays (m,)
+        On a device, where the weights are, or on the host.
     n_threads : int, optional
 
     Returns
     -------
     array (m,)
     """
-    X, native, arguments, n_items = product("pair_scores", "sparse_pair_scores", X, weights)
+    X, is_sparse, arguments, n_items = operands(X, weights)
     rows, items = check_ids("rows", rows, X.shape[0], "row"), check_ids("items", items, n_items, "item")
     if len(rows) != len(items):
         raise ValueError(f"items must be as many as rows ({len(rows)}), got {len(items)}")
-    out = np.empty(len(rows), X.data.dtype)
-    native(check_threads(n_threads), out, *arguments, rows, items)
+    xp, native, ex = backend_of(arguments[0], n_threads=n_threads)
+    out: NDArray[Any] = xp.empty(len(rows), X.data.dtype)
+    kernel = native.sparse_pair_scores if is_sparse else native.pair_scores
+    kernel(ex, out, *arguments, xp.asarray(rows), xp.asarray(items))
     return out

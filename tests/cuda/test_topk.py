@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyrec_core import PyrecWarning
+from pyrec_core._validation import Csr, check_interactions
 from pyrec_core.kernels import topk as K
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -88,3 +89,69 @@ def test_blocks_of_rows(devices, monkeypatch, dtype, block):
     monkeypatch.setattr(K, "_SCORE_BYTES", block * (n_inputs + n_items) * weights.itemsize)
     for how in filters(rng, n, n_items):
         check_equals_cpu(devices, K.sparse_top_k, X=X, weights=weights, k=6, **how)
+
+
+def on_host_and_there(on, weights):
+    """Sparse weights for the CPU, and for a device."""
+    csr = check_interactions("weights", weights)
+    there = Csr(on.put(csr.indptr), on.put(csr.indices), on.put(csr.data), csr.shape)
+    return weights, there
+
+
+@dtypes
+@pytest.mark.parametrize("block", [1, 2, 100])
+@pytest.mark.parametrize("n_items", [0, 1, 40, 4099])  # more than a block sums at a time
+def test_sparse_weights(devices, monkeypatch, dtype, block, n_items):
+    n, n_inputs = 5, 30
+    rng = np.random.default_rng(2)
+    X = random_sparse(rng, n, n_inputs, density=0.4)
+    whole = random_sparse(rng, n_inputs, n_items, density=0.2, dtype=dtype)
+    monkeypatch.setattr(K, "_SCORE_BYTES", block * (n_inputs + n_items) * np.dtype(dtype).itemsize)
+    for device in devices:
+        with device as on:
+            host, there = on_host_and_there(on, whole)
+            for how in filters(rng, n, n_items):
+                want, got = K.sparse_top_k(X, host, 6, **how), on.get(K.sparse_top_k(X, there, 6, **how))
+                for one, other in zip(got, want, strict=True):  # the same sums in the same order
+                    assert one.dtype == other.dtype
+                    np.testing.assert_allclose(one, other, rtol=1e-5 if dtype == "float32" else 1e-12)
+
+
+@dtypes
+@settings(max_examples=15)
+@given(
+    sizes=st.tuples(st.integers(1, 5), st.integers(1, 90), st.integers(1, 30)),
+    n_pairs=st.sampled_from([0, 1, 7, 300]),
+    density=st.sampled_from([0.0, 0.3, 1.0]),  # rows shorter and longer than a warp, and empty ones
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_pair_scores_equal_cpu(devices, dtype, sizes, n_pairs, density, seed):
+    n, n_inputs, n_items = sizes
+    rng = np.random.default_rng(seed)
+    X, dense = random_sparse(rng, n, n_inputs, density), rng.normal(size=(n_inputs, n_items)).astype(dtype)
+    rows, items = rng.integers(0, n, n_pairs), rng.integers(0, n_items, n_pairs)
+    check_equals_cpu(devices, K.sparse_pair_scores, X=X, weights=dense, rows=rows, items=items)
+    sparse = sp.csr_array(np.where(dense > 0, dense, 0))
+    want = K.sparse_pair_scores(X, sparse, rows, items)
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    for device in devices:
+        with device as on:
+            _, there = on_host_and_there(on, sparse)
+            got = on.get(K.sparse_pair_scores(X, there, rows, items))
+            assert got.dtype == want.dtype
+            np.testing.assert_allclose(got, want, rtol=tolerance, atol=10 * tolerance)
+
+
+def test_bad_pairs_are_refused(devices):
+    X = np.eye(2, 3)
+    for device in devices:
+        with device as on:
+            for weights in (on.put(np.ones((3, 4))), on_host_and_there(on, sp.csr_array(np.ones((3, 4))))[1]):
+                with pytest.raises(ValueError, match=r"rows must hold row ids in 0\.\.1, got 1 unknown: 2"):
+                    K.sparse_pair_scores(X, weights, [0, 2], [0, 1])
+                with pytest.raises(ValueError, match=r"items must hold item ids in 0\.\.3, got 1 unknown: 4"):
+                    K.sparse_pair_scores(X, weights, [0, 1], [0, 4])
+                with pytest.raises(ValueError, match=r"items must be as many as rows \(2\), got 1"):
+                    K.sparse_pair_scores(X, weights, [0, 1], [0])
+                with pytest.raises(ValueError, match=r"X must have 3 columns \(items\), got shape \(2, 2\)"):
+                    K.sparse_pair_scores(np.eye(2), weights, [0], [0])

@@ -31,7 +31,7 @@ def test_get_and_set_params():
     model = EASE(l2=3.0)
     assert model.get_params() == {
         "l2": 3.0, "dtype": "auto", "positive": False, "max_weights_per_item": None,
-        "n_threads": None, "random_state": None, "verbose": None,
+        "device": "cpu", "n_threads": None, "random_state": None, "verbose": None,
     }  # fmt: skip
     assert model.set_params(l2=4.0, positive=True) is model
     assert (model.l2, model.positive) == (4.0, True)

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from ..._backend import to_host
 from ..._progress import Progress
 from ..._validation import Csr, check_int
 from ...kernels.ranking import ranks_in_sparse
@@ -88,9 +89,8 @@ class LinearItemModel(InteractionModel):
         row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
         n_entries, n_inputs = len(row), self.item_weights_.shape[0]
         entries = Csr(np.arange(n_entries + 1), rows.indices, rows.data, (n_entries, n_inputs))
-        parts = sparse_pair_scores(
-            entries, self.item_weights_, np.arange(n_entries), items[row], n_threads=self.n_threads
-        )
+        each = np.arange(n_entries)
+        parts = to_host(sparse_pair_scores(entries, self._weights(), each, items[row], n_threads=self.n_threads))
         order = np.lexsort((rows.indices, -parts, row))
         order = order[parts[order] != 0]
         start = np.searchsorted(row[order], np.arange(rows.shape[0]))
@@ -105,20 +105,23 @@ class LinearItemModel(InteractionModel):
     def _top_k(
         self, users: Users, k: int, exclude: Csr | None, candidates: Any
     ) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        inputs = self._inputs(users.rows)
-        return sparse_top_k(inputs, self.item_weights_, k, exclude, candidates=candidates, n_threads=self.n_threads)
+        inputs, weights = self._inputs(users.rows), self._weights()
+        items, scores = sparse_top_k(inputs, weights, k, exclude, candidates=candidates, n_threads=self.n_threads)
+        return to_host(items), to_host(scores)
 
     def _pair_scores(self, users: Users, user_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
-        inputs = self._inputs(users.rows)
-        return sparse_pair_scores(inputs, self.item_weights_, user_of, items, n_threads=self.n_threads)
+        inputs, weights = self._inputs(users.rows), self._weights()
+        scores: NDArray[Any] = to_host(sparse_pair_scores(inputs, weights, user_of, items, n_threads=self.n_threads))
+        return scores
 
     def _similar_items(self, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
         n = len(items)
         one_hot = Csr(np.arange(n + 1), items.astype(np.int32), np.ones(n, np.float32), (n, self.n_items_))
-        weights = self.item_weights_
+        weights = self._weights()
         if weights.shape[0] > self.n_items_:
             weights = weights[:-1]
-        return sparse_top_k(one_hot, weights, k, one_hot, n_threads=self.n_threads)
+        found, scores = sparse_top_k(one_hot, weights, k, one_hot, n_threads=self.n_threads)
+        return to_host(found), to_host(scores)
 
     def _ranks_dense(self, users: Any, relevant: Csr, exclude_seen: bool, ties: str) -> NDArray[np.float64]:
         """Return the ranks of the relevant items of ``users``, as in `_recommend_dense`: for evaluation."""
@@ -126,6 +129,10 @@ class LinearItemModel(InteractionModel):
         exclude = rows if exclude_seen else None
         inputs, weights = self._inputs(rows), self.item_weights_
         return ranks_in_sparse(inputs, weights, relevant, exclude, ties=ties, n_threads=self.n_threads)
+
+    def _weights(self) -> Any:
+        """Return the weights where scores are made: dense, sparse, or a `Csr` of arrays on a GPU."""
+        return self.item_weights_
 
     def _inputs(self, rows: Csr) -> Csr:
         """Return the rows, with a 1 at their end where the weights have a row for it."""

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._backend import array_module, is_cuda
 from ..._memory import require_memory
 from ..._progress import progress
 from ..._random import stream
 from ..._validation import Csr, check_bool, check_choice, check_float, check_int
 from ...kernels.gram import ease_weights, gram
-from ._linear import LinearItemModel, largest_per_item, percent
+from ._closed_form import ADVICE, ClosedFormModel, require_matrix, rows_to_host
+from ._linear import largest_per_item, percent
 
 FLOAT32_CONDITION = 1e4  # beyond it a float32 inverse is off by more than 2e-5
 POWER_ITERATIONS = 15
@@ -19,7 +21,7 @@ POWER_MARGIN = 1.5  # power iterations approach mu_max from below, slowly where 
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class EASE(LinearItemModel):
+class EASE(ClosedFormModel):
     """Linear item-item model in closed form: ridge regression of each item on all others.
 
     Minimises ``|X - X B|_F^2 + l2 |B|_F^2`` subject to ``diag(B) = 0``. With ``P = (X^T X + l2 I)^-1`` the
@@ -38,6 +40,9 @@ class EASE(LinearItemModel):
         Set negative weights to zero after training (the paper's "EASE >= 0"), at a little loss of accuracy.
     max_weights_per_item : int, optional
         Keep the largest ``|B_ij|`` of each column j only; ``item_weights_`` is then sparse.
+    device : {"cpu", "cuda"}
+        Where the weights are made, and used to score. They come back as NumPy arrays: `set_params` lets a model that
+        was fitted on one device score on the other; results agree to rounding. See the notes.
     n_threads, random_state, verbose
         See `InteractionModel`.
 
@@ -54,7 +59,8 @@ class EASE(LinearItemModel):
     Notes
     -----
     `similar_items` ranks by row i of B. `fit` raises `NotEnoughMemoryError` before it allocates what does not
-    fit.
+    fit. A matrix that does not fit on a GPU stays on the host, and the GPU gets blocks of it, of a size that changes the
+    last bits; weights that do not fit there score on the CPU. Evaluation by ranks takes place on the CPU.
 
     Examples
     --------
@@ -81,25 +87,39 @@ class EASE(LinearItemModel):
             factor, storage = ("float32" if _is_benign(X, sample_weight, l2) else "float64"), "float32"
         else:
             factor = storage = dtype
-        _require_memory(X.shape[1], factor, storage, keep)
-
-        G = gram(X, sample_weight, dtype=factor, n_threads=self.n_threads)
+        if self.device == "cpu":
+            _require_memory(X.shape[1], factor, storage, keep)
+        out = self._gram_on_host(X, factor)
+        G = gram(X, sample_weight, dtype=factor, out=out, device=self.device, n_threads=self.n_threads)
+        if self.device == "cuda" and (is_cuda(G) or factor != storage):
+            require_matrix("the weights", G.shape, storage, _sparse_bytes(X.shape[1], storage, keep))
         with progress(100, "EASE", self.verbose) as bar:
-            B = ease_weights(G, l2, overwrite=True, n_threads=self.n_threads, progress=percent(bar))
+            B = ease_weights(G, l2, overwrite=True, device=self.device, n_threads=self.n_threads, progress=percent(bar))
         if positive:
-            np.maximum(B, 0, out=B)
-        B = B.astype(storage, copy=False)
+            array_module(B).maximum(B, 0, out=B)
+        B = _as_stored(B, storage)
         return {"item_weights_": B if keep is None else largest_per_item(B, keep, self.n_threads)}
+
+
+def _as_stored(B: Any, storage: str) -> Any:
+    if not is_cuda(B):
+        return B.astype(storage, copy=False)
+    weights = np.empty(B.shape, storage)
+    rows_to_host(B, weights)
+    return weights
 
 
 def _require_memory(n_items: int, factor: str, storage: str, keep: int | None) -> None:
     """Refuse before the Gram matrix, which becomes the weights in place, and what is made of them."""
     one, other = np.dtype(factor).itemsize, np.dtype(storage).itemsize
     needed = (one + (other if factor != storage else 0)) * n_items**2  # Python integers: no overflow
-    if keep is not None:
-        needed += 3 * (8 + other) * n_items * min(keep, n_items)  # three times, while a row list becomes CSR
-    advice = 'Drop rare items, set dtype="float32", or use a machine with more memory.'
-    require_memory(needed, f"EASE with {n_items} items", advice)
+    require_memory(needed + _sparse_bytes(n_items, storage, keep), f"EASE with {n_items} items", ADVICE)
+
+
+def _sparse_bytes(n_items: int, storage: str, keep: int | None) -> int:
+    if keep is None:
+        return 0
+    return 3 * (8 + np.dtype(storage).itemsize) * n_items * min(keep, n_items)  # thrice, while a row list becomes CSR
 
 
 def _is_benign(X: Csr, sample_weight: NDArray[np.float64] | None, l2: float) -> bool:

@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._backend import device_of, to_device, to_host
 from ..._memory import require_memory
 from ..._progress import progress
 from ..._validation import Csr, check_choice, check_float
 from ...kernels.gram import denoising_weights, gram
-from ._linear import LinearItemModel, percent
+from ._closed_form import ADVICE, ClosedFormModel, require_matrix, rows_to_host
+from ._linear import percent
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MarginalizedDAE(LinearItemModel):
+class MarginalizedDAE(ClosedFormModel):
     """Linear denoising auto-encoder in closed form: the expectation over all ways to drop items, not a sample.
 
     Minimises the expectation of ``|X - Z W - b|_F^2 + l2 |W|_F^2``, where Z is X with each element dropped with
@@ -32,6 +34,8 @@ class MarginalizedDAE(LinearItemModel):
         Penalty >= 0, as in `EASE`.
     dtype : {"float32", "float64"}
         Of the computation and of the weights.
+    device : {"cpu", "cuda"}
+        Where the weights are made, and used to score, as in `EASE`.
     n_threads, random_state, verbose
         See `InteractionModel`.
 
@@ -70,16 +74,22 @@ class MarginalizedDAE(LinearItemModel):
             raise ValueError(f"dropout must be < 1, got {dropout}")
         dtype = check_choice("dtype", self.dtype, ("float32", "float64"))
         n_users, n_items = X.shape
-        advice = 'Drop rare items, set dtype="float32", or use a machine with more memory.'
-        require_memory(2 * np.dtype(dtype).itemsize * n_items**2, f"MarginalizedDAE with {n_items} items", advice)
+        if self.device == "cpu":
+            require_memory(2 * np.dtype(dtype).itemsize * n_items**2, f"MarginalizedDAE with {n_items} items", ADVICE)
 
         weight = np.ones(n_users) if sample_weight is None else sample_weight
         of_entry = np.repeat(weight, np.diff(X.indptr)) * X.data
         sums = np.bincount(X.indices, of_entry, minlength=n_items).astype(dtype)
-        G = gram(X, sample_weight, dtype=dtype, n_threads=self.n_threads)
+        out = self._gram_on_host(X, dtype)
+        G = gram(X, sample_weight, dtype=dtype, out=out, device=self.device, n_threads=self.n_threads)
+        if self.device == "cuda":
+            require_matrix("the weights", (n_items + 1, n_items), dtype)
         with progress(100, "MarginalizedDAE", self.verbose) as bar:
             W, b = denoising_weights(
-                G, sums, float(weight.sum()), dropout, l2, overwrite=True,
-                n_threads=self.n_threads, progress=percent(bar),
+                G, to_device(sums, device_of(G)), float(weight.sum()), dropout, l2, overwrite=True,
+                device=self.device, n_threads=self.n_threads, progress=percent(bar),
             )  # fmt: skip
-        return {"item_weights_": np.concatenate((W, b[None]))}
+        weights = np.empty((n_items + 1, n_items), dtype)
+        rows_to_host(W, weights[:-1])
+        weights[-1] = to_host(b)
+        return {"item_weights_": weights}

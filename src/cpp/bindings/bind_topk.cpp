@@ -29,6 +29,17 @@ void top_k_of(const Exec& ex, Out<Id> items, Out<T> out, Out<Id> nans, In<T> sco
     py::gil_scoped_release nogil;
     PYREC_BACKEND::top_k(ex, items.data, out.data, nans.data, scores.data, n, I, k, filter);
 }
+
+template <class T>
+void sparse_scores_of(const Exec& ex, Out<T> out, In<Index> indptr, In<Id> indices, In<T> data, In<Index> w_indptr,
+                      In<Id> w_indices, In<T> w_data) {
+    const auto [n, I] = dims<2>("out", out);
+    const Csr<T> W = csr("weights", w_indptr, w_indices, w_data, I);
+    const Csr<T> X = csr("X", indptr, indices, data, W.rows);
+    require(n == X.rows, "out must have a row for each of X");
+    py::gil_scoped_release nogil;
+    PYREC_BACKEND::sparse_scores(ex, out.data, X, W);
+}
 #else
 template <class T>
 Index top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<T> scores, const Lists& excluded,
@@ -75,7 +86,13 @@ Index sparse_sparse_top_k_of(const Exec& ex, Out<Id> items, Out<T> out, In<Index
     py::gil_scoped_release nogil;
     return PYREC_BACKEND::sparse_top_k(ex, items.data, out.data, X, W, k, filter);
 }
+#endif
 
+#ifdef PYREC_CUDA
+void require_pairs(const In<Index>& rows, const In<Index>& items, Index, Index) {
+    require_shape("items", items, {rows.size()});
+}
+#else
 void require_pairs(const In<Index>& rows, const In<Index>& items, Index n, Index I) {
     require_shape("items", items, {rows.size()});
     bool good = true;
@@ -83,6 +100,7 @@ void require_pairs(const In<Index>& rows, const In<Index>& items, Index n, Index
         good &= rows.data[p] >= 0 && rows.data[p] < n && items.data[p] >= 0 && items.data[p] < I;
     require(good, "rows and items must be ids of X and weights");
 }
+#endif
 
 template <class T>
 void pair_scores_of(const Exec& ex, Out<T> out, In<Index> indptr, In<Id> indices, In<T> data, In<T> W, In<Index> rows,
@@ -105,21 +123,24 @@ void sparse_pair_scores_of(const Exec& ex, Out<T> out, In<Index> indptr, In<Id> 
     py::gil_scoped_release nogil;
     PYREC_BACKEND::sparse_pair_scores(ex, out.data, X, W, rows.data, items.data, rows.size());
 }
-#endif
 
 }  // namespace
 
 #ifdef PYREC_CUDA
-#define DEFINE(T) m.def("top_k", &top_k_of<T>);
+#define DEFINE_TOP_K(T)           \
+    m.def("top_k", &top_k_of<T>); \
+    m.def("sparse_scores", &sparse_scores_of<T>);
 #else
-#define DEFINE(T)                                             \
-    m.def("top_k", &top_k_of<T>);                             \
-    m.def("factor_top_k", &factor_top_k_of<T>);               \
-    m.def("sparse_top_k", &sparse_top_k_of<T>);               \
-    m.def("sparse_sparse_top_k", &sparse_sparse_top_k_of<T>); \
-    m.def("pair_scores", &pair_scores_of<T>);                 \
-    m.def("sparse_pair_scores", &sparse_pair_scores_of<T>);
+#define DEFINE_TOP_K(T)                         \
+    m.def("top_k", &top_k_of<T>);               \
+    m.def("factor_top_k", &factor_top_k_of<T>); \
+    m.def("sparse_top_k", &sparse_top_k_of<T>); \
+    m.def("sparse_sparse_top_k", &sparse_sparse_top_k_of<T>);
 #endif
+#define DEFINE(T)                             \
+    DEFINE_TOP_K(T)                           \
+    m.def("pair_scores", &pair_scores_of<T>); \
+    m.def("sparse_pair_scores", &sparse_pair_scores_of<T>);
 void bind_topk(py::module_& m) { PYREC_FLOATS(DEFINE) }
 
 }  // namespace pyrec

@@ -12,7 +12,9 @@ namespace pyrec::PYREC_BACKEND {
 struct ByItem {
     const Index *start, *entry, *user;  // (I + 1), (nnz), (nnz)
 };
-template <class T> void gram(const Exec& ex, T* out, const Csr<T>& X, const T* weights, const ByItem& by);
+// Rows `first` .. `first + count - 1` of it only: out (count,I), as all of them may not fit on the device.
+template <class T>
+void gram(const Exec& ex, T* out, const Csr<T>& X, const T* weights, const ByItem& by, Index first, Index count);
 #else
 template <class T> void gram(const Exec& ex, T* out, const Csr<T>& X, const T* weights);
 

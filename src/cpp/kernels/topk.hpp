@@ -17,6 +17,9 @@ struct Filter {
 template <class T>
 void top_k(const Exec& ex, Id* out_items, T* out_scores, Id* nans, const T* scores, Index n, Index I, Index k,
            const Filter& filter);
+
+// out (n,I) = X W, such scores of sparse weights;  X (n,J), W (J,I)
+template <class T> void sparse_scores(const Exec& ex, T* out, const Csr<T>& X, const Csr<T>& W);
 #else
 // scores (n,I)
 template <class T>
@@ -35,6 +38,7 @@ Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X
 template <class T>
 Index sparse_top_k(const Exec& ex, Id* out_items, T* out_scores, const Csr<T>& X, const Csr<T>& W, Index k,
                    const Filter& filter);
+#endif
 
 // out (m): element (rows[p], items[p]) of X W
 template <class T>
@@ -43,6 +47,5 @@ void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const T* W, Ind
 template <class T>
 void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const Csr<T>& W, const Index* rows, const Index* items,
                         Index m);
-#endif
 
 }  // namespace pyrec::PYREC_BACKEND

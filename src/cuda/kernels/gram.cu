@@ -8,12 +8,13 @@ namespace {
 constexpr Index kWidth = 2048;  // columns of a row that a block sums up in shared memory
 constexpr int kThreads = 128;
 
-// A block takes some columns of row i: of all users of item i, one after the other, its lanes add up what the user has
-// in these columns, side by side.
-template <class T> __global__ void rows(T* out, Csr<T> X, const T* weights, ByItem by, Index parts) {
+// A block takes some columns of the row of item i: of all users of the item, one after the other, its lanes add up what
+// the user has in these columns, side by side.
+template <class T>
+__global__ void rows(T* out, Csr<T> X, const T* weights, ByItem by, Index first_row, Index count, Index parts) {
     PYREC_SHARED(double, sum);
-    for_rows(X.cols * parts, [=](Index at) {
-        const Index i = at / parts, first = at % parts * kWidth, left = X.cols - first;
+    for_rows(count * parts, [=](Index at) {
+        const Index row = at / parts, i = first_row + row, first = at % parts * kWidth, left = X.cols - first;
         const Index width = left < kWidth ? left : kWidth;
         for_elements(width, [=](Index j) { sum[j] = 0.0; });
         __syncthreads();
@@ -27,20 +28,21 @@ template <class T> __global__ void rows(T* out, Csr<T> X, const T* weights, ByIt
             });
             __syncthreads();  // the next user may have the same items
         }
-        for_elements(width, [=](Index j) { out[i * X.cols + first + j] = static_cast<T>(sum[j]); });
+        for_elements(width, [=](Index j) { out[row * X.cols + first + j] = static_cast<T>(sum[j]); });
         __syncthreads();
     });
 }
 
 }  // namespace
 
-template <class T> void gram(const Exec& ex, T* out, const Csr<T>& X, const T* weights, const ByItem& by) {
+template <class T>
+void gram(const Exec& ex, T* out, const Csr<T>& X, const T* weights, const ByItem& by, Index first, Index count) {
     const Index parts = (X.cols + kWidth - 1) / kWidth, width = X.cols < kWidth ? X.cols : kWidth;
-    launch(rows<T>, row_grid(X.cols * parts), kThreads, static_cast<std::size_t>(width) * sizeof(double), ex.stream,
-           out, X, weights, by, parts);
+    launch(rows<T>, row_grid(count * parts), kThreads, static_cast<std::size_t>(width) * sizeof(double), ex.stream, out,
+           X, weights, by, first, count, parts);
 }
 
-#define INSTANTIATE(T) template void gram(const Exec&, T*, const Csr<T>&, const T*, const ByItem&);
+#define INSTANTIATE(T) template void gram(const Exec&, T*, const Csr<T>&, const T*, const ByItem&, Index, Index);
 PYREC_FLOATS(INSTANTIATE)
 
 }  // namespace pyrec::cuda

@@ -101,6 +101,60 @@ __global__ void best_of_rows(Id* out_items, T* out_scores, Id* nans, const T* sc
     });
 }
 
+constexpr Index kWidth = 4096;  // columns of a row of scores that a block sums up in shared memory
+constexpr int kSumThreads = 128;
+
+// A block takes some columns of row r: of all items of the row, one after the other, its lanes add up their weights in
+// these columns, side by side.
+template <class T> __global__ void rows_of_sums(T* out, Csr<T> X, Csr<T> W, Index parts) {
+    PYREC_SHARED(T, sum);
+    for_rows(X.rows * parts, [=](Index at) {
+        const Index r = at / parts, first = at % parts * kWidth, left = W.cols - first;
+        const Index width = left < kWidth ? left : kWidth;
+        for_elements(width, [=](Index i) { sum[i] = T(0); });
+        __syncthreads();
+        for (Index e = X.indptr[r]; e < X.indptr[r + 1]; ++e) {
+            const Index j = X.indices[e];
+            const Id *all = W.indices + W.indptr[j], *end = W.indices + W.indptr[j + 1];
+            const Id* from = first > 0 ? lower_bound(all, end, first) : all;
+            const T x = X.data[e];
+            for (const Id* i = from + threadIdx.x; i < end && *i < first + width; i += blockDim.x)
+                sum[*i - first] += x * W.data[i - W.indices];
+            __syncthreads();  // the next item may have weights for the same ones
+        }
+        for_elements(width, [=](Index i) { out[r * W.cols + first + i] = sum[i]; });
+        __syncthreads();
+    });
+}
+
+// The weight of item j for item i, from a dense or a sparse matrix.
+template <class T> struct DenseWeights {
+    const T* data;
+    Index columns;
+    __device__ T operator()(Index j, Index i) const { return data[j * columns + i]; }
+};
+template <class T> struct SparseWeights {
+    Csr<T> W;
+    __device__ T operator()(Index j, Index i) const {
+        const Id* end = W.indices + W.indptr[j + 1];
+        const Id* at = lower_bound(W.indices + W.indptr[j], end, i);
+        return at < end && *at == i ? W.data[at - W.indices] : T(0);
+    }
+};
+
+// A warp takes a pair, and its lanes the items of the row in turns.
+template <class T, class Weights>
+__global__ void pair_scores(T* out, Csr<T> X, Weights weight, const Index* rows, const Index* items, Index m) {
+    const Index lane = threadIdx.x % kWarp, warps = Index{gridDim.x} * blockDim.x / kWarp;
+    for (Index p = (Index{blockIdx.x} * blockDim.x + threadIdx.x) / kWarp; p < m; p += warps) {
+        const Index end = X.indptr[rows[p] + 1], i = items[p];
+        T sum = 0;
+        for (Index e = X.indptr[rows[p]] + lane; e < end; e += kWarp) sum += X.data[e] * weight(X.indices[e], i);
+        sum = warp_reduce(sum, Sum{});
+        if (lane == 0) out[p] = sum;
+    }
+}
+
 }  // namespace
 
 template <class T>
@@ -116,7 +170,30 @@ void top_k(const Exec& ex, Id* out_items, T* out_scores, Id* nans, const T* scor
     }
 }
 
-#define INSTANTIATE(T) template void top_k(const Exec&, Id*, T*, Id*, const T*, Index, Index, Index, const Filter&);
+template <class T> void sparse_scores(const Exec& ex, T* out, const Csr<T>& X, const Csr<T>& W) {
+    const Index parts = (W.cols + kWidth - 1) / kWidth, width = W.cols < kWidth ? W.cols : kWidth;
+    launch(rows_of_sums<T>, row_grid(X.rows * parts), kSumThreads, static_cast<std::size_t>(width) * sizeof(T),
+           ex.stream, out, X, W, parts);
+}
+
+template <class T>
+void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const T* W, Index I, const Index* rows,
+                        const Index* items, Index m) {
+    launch(pair_scores<T, DenseWeights<T>>, grid_for(m * kWarp), kBlock, 0, ex.stream, out, X, {W, I}, rows, items, m);
+}
+
+template <class T>
+void sparse_pair_scores(const Exec& ex, T* out, const Csr<T>& X, const Csr<T>& W, const Index* rows, const Index* items,
+                        Index m) {
+    launch(pair_scores<T, SparseWeights<T>>, grid_for(m * kWarp), kBlock, 0, ex.stream, out, X, {W}, rows, items, m);
+}
+
+#define INSTANTIATE(T)                                                                                            \
+    template void top_k(const Exec&, Id*, T*, Id*, const T*, Index, Index, Index, const Filter&);                 \
+    template void sparse_scores(const Exec&, T*, const Csr<T>&, const Csr<T>&);                                   \
+    template void sparse_pair_scores(const Exec&, T*, const Csr<T>&, const T*, Index, const Index*, const Index*, \
+                                     Index);                                                                      \
+    template void sparse_pair_scores(const Exec&, T*, const Csr<T>&, const Csr<T>&, const Index*, const Index*, Index);
 PYREC_FLOATS(INSTANTIATE)
 
 }  // namespace pyrec::cuda
