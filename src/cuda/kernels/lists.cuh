@@ -27,18 +27,6 @@ __device__ inline const Id* lower_bound(const Id* begin, const Id* end, Index id
     return begin;
 }
 
-// The first of an ascending list that is not below an id.
-__device__ inline const Id* lower_bound(const Id* begin, const Id* end, Index id) {
-    while (begin < end) {
-        const Id* middle = begin + (end - begin) / 2;
-        if (*middle < id)
-            begin = middle + 1;
-        else
-            end = middle;
-    }
-    return begin;
-}
-
 // Whether an ascending list holds an id.
 __device__ inline bool holds(const Id* begin, const Id* end, Id id) {
     const Id* at = lower_bound(begin, end, id);
