@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from devices import ORDERS, double
 
-from pyrec_core import NFM, NotEnoughMemoryError, _device_memory
+from pyrec_core import NFM, GRU4Rec, NotEnoughMemoryError, _device_memory
 from pyrec_core._random import Source
 from pyrec_core.kernels.norm import layer_norm_backward
 from pyrec_core.layers import BatchNorm, Chain, Dense
 from pyrec_core.optim import Adagrad, Adam, Param
-from pyrec_core.train import first_rows, fit_loop
+from pyrec_core.train import Callback, first_rows, fit_loop
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, [5, 7, 3], (150, 3))
@@ -128,6 +128,21 @@ class Steps:
     def kept(self):
         values = {name: p.value.get() for name, p in self.network.named_params().items()}
         return values | self.network.state()
+
+
+@pytest.mark.parametrize("batches", ["session-parallel", "prefixes"])
+def test_lanes_and_prefixes_that_do_not_fit_name_a_batch_size(small, batches):
+    class Limit(Callback):
+        def batch(self, training, weight):  # negatives and the plan of many steps are there then
+            small.limit = 13_000  # 64 rows of 72 scores are 18 kB
+
+    sessions = np.random.default_rng(0).integers(0, 40, 400), np.arange(0, 401, 4)
+    model = GRU4Rec(
+        hidden=(8,), batch_size=64, batches=batches, n_sample=8, n_epochs=1, random_state=0, verbose=False,
+        device="cuda", callbacks=[Limit()],
+    )  # fmt: skip
+    with pytest.raises(NotEnoughMemoryError, match=r"^\w+ needs an array of 18432 .*\. batch_size=32 was seen to fit$"):
+        model.fit(sessions)
 
 
 def test_a_step_that_fails_leaves_the_network_as_it_was_before(small):

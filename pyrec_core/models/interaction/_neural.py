@@ -10,8 +10,18 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from ..._backend import array_module, to_device, to_host, use_threads
+from ..._device_memory import in_blocks
 from ..._random import Source
-from ..._validation import Csr, check_choice, check_float, check_id_range, check_ids, check_int, check_integers
+from ..._validation import (
+    Csr,
+    check_choice,
+    check_float,
+    check_id_range,
+    check_ids,
+    check_int,
+    check_integers,
+    trusted_inputs,
+)
 from ..._vocabulary import Vocabulary
 from ...kernels.activations import l2_normalize_forward
 from ...kernels.embedding import gather
@@ -138,7 +148,7 @@ class NeuralModel(Trained, KnownUsersModel, ABC):
 
         return self._train(
             network, lambda epoch: examples.batches(self.batch_size), step, source, snapshot, about,
-            n_examples=float(examples.count), validate=validate,
+            n_examples=float(examples.count), validate=validate, part=_Batch.first,
         )  # fmt: skip
 
     @abstractmethod
@@ -155,11 +165,13 @@ class NeuralModel(Trained, KnownUsersModel, ABC):
     def _pair_scores(self, users: Users, user_of: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
         assert users.ids is not None
         network, asked = self._network(), users.ids[user_of]
-        scores, at_once = np.empty(len(items), self.weights_["users"].dtype), PAIRS_AT_ONCE[network.device]
-        with use_threads(self.n_threads):
-            for first in range(0, len(items), at_once):
-                some = slice(first, first + at_once)
-                scores[some] = to_host(network((asked[some], items[some]))[:, 0])
+        scores = np.empty(len(items), self.weights_["users"].dtype)
+
+        def score(first: int, last: int) -> None:
+            scores[first:last] = to_host(network((asked[first:last], items[first:last]))[:, 0])
+
+        with use_threads(self.n_threads), trusted_inputs():
+            in_blocks(score, len(items), PAIRS_AT_ONCE[network.device], network.device)
         return scores
 
     def _similar_items(self, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
@@ -204,6 +216,10 @@ class _Batch(NamedTuple):
     items: NDArray[np.int32]
     targets: NDArray[np.float32]
     weights: NDArray[np.float32]
+
+    def first(self, n: int) -> "_Batch":
+        """Return the first n examples."""
+        return _Batch(*(a[:n] for a in self))
 
 
 class _Examples:

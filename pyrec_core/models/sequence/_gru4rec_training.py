@@ -92,6 +92,12 @@ class Lanes(_Training):
         backprop(d_hidden)
         return loss, len(targets)
 
+    def part(self, batch: Any, n: int) -> Any:
+        """Return the first n lanes of a batch as if sessions began there; what is known of the others is forgotten."""
+        (inputs, targets, reset, _), samples = batch
+        self._states = []
+        return (inputs[:n], targets[:n], reset[:n], reset[:n]), samples
+
 
 class Prefixes(_Training):
     """Each beginning of a session, to predict the click after it. Batches are put together on the host."""
@@ -124,6 +130,11 @@ class Prefixes(_Training):
         d_states[last] = d_last
         backprop(d_states)
         return loss, len(positions)
+
+    def part(self, batch: Any, n: int) -> Any:
+        """Return the first n prefixes of a batch."""
+        positions, samples = batch
+        return positions[:n], samples
 
 
 def _carried(state: Array, reset: Array, keep: Array) -> Array:

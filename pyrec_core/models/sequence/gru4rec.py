@@ -200,8 +200,9 @@ class GRU4Rec(Trained, SequenceModel):
         validate = None if held_out is None else self._scorer(network, state, held_out)
         n_examples = float(np.maximum(np.diff(data.offsets) - 1, 0).sum())
         return self._train(
-            network, training.batches, training.step, source, snapshot, about, n_examples=n_examples, validate=validate
-        )
+            network, training.batches, training.step, source, snapshot, about, n_examples=n_examples, validate=validate,
+            part=training.part,
+        )  # fmt: skip
 
     def _scorer(self, network: Network, state: dict[str, Any], held_out: Any) -> Callable[[], float]:
         probe = type(self)(**self.get_params())
