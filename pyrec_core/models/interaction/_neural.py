@@ -219,7 +219,7 @@ class _Batch(NamedTuple):
 
     def first(self, n: int) -> "_Batch":
         """Return the first n examples."""
-        return _Batch(*(a[:n] for a in self))
+        return _Batch(self.users[:n], self.items[:n], self.targets[:n], self.weights[:n])
 
 
 class _Examples:
