@@ -59,7 +59,7 @@ class EASE(ClosedFormModel):
     Notes
     -----
     `similar_items` ranks by row i of B. `fit` raises `NotEnoughMemoryError` before it allocates what does not
-    fit. A matrix that does not fit on a GPU stays on the host, and the GPU gets blocks of it, of a size that changes the
+    fit. A matrix that does not fit on a GPU stays on the host, and the GPU gets blocks of it, whose size changes the
     last bits; weights that do not fit there score on the CPU. Evaluation by ranks takes place on the CPU.
 
     Examples
