@@ -172,7 +172,7 @@ def _cell(cell: str, text: str, d: int, steps: np.ndarray) -> Task:
         def forward(torch: Any, x: Any, u: Any) -> Any:
             p, q, states = h0, h0, []
             for a in x.split(steps.tolist()):
-                p, q = _after(torch, cell, a, p[: len(a)], q[: len(a)], u)
+                p, q = bench_recurrent.after(torch, cell, a, p[: len(a)], q[: len(a)], u)
                 states.append(p)
             return torch.cat(states)
 
@@ -183,23 +183,6 @@ def _cell(cell: str, text: str, d: int, steps: np.ndarray) -> Task:
     back = (n - lanes) * d * width + (lanes * d * d if cell == "gru before" else 0)
     work = 2e-9 * (2 * n * d * width + back)
     return Task(f"{cell}, there and back", text, ours, (x, u, h0, d_h), None, by_torch, gflop=work, peers=close)
-
-
-def _after(torch: Any, cell: str, a: Any, p: Any, q: Any, u: Any) -> tuple[Any, Any]:
-    """Return the state after a step (and the cell of an LSTM) from that before, in the equations of our kernels."""
-    d = p.shape[1]
-    if cell == "gru before":
-        r, z = torch.sigmoid(a[:, d:] + p @ u[:, d:]).split(d, 1)
-        c = torch.tanh(a[:, :d] + (r * p) @ u[:, :d])
-        return (1 - z) * p + z * c, q
-    s = p @ u
-    if cell == "gru after":
-        r, z = torch.sigmoid(a[:, : 2 * d] + s[:, : 2 * d]).split(d, 1)
-        c = torch.tanh(a[:, 2 * d :] + r * s[:, 2 * d :])
-        return z * p + (1 - z) * c, q
-    i, f, g, o = (a + s).split(d, 1)
-    c = torch.sigmoid(f) * q + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
 
 
 FAMILIES = {"losses of scores": of_scores, "losses of heads": heads, "losses of elements": elements, "recurrent": cells}

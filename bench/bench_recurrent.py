@@ -81,33 +81,35 @@ def torch_cell(
     torch.set_num_threads(session.threads)
     share, weights = torch.from_numpy(x).requires_grad_(), torch.from_numpy(u).requires_grad_()
     start, d_states, rows = torch.from_numpy(h0), torch.from_numpy(d_h), steps.tolist()
-    d = h0.shape[1]
-
-    def after(a: Any, p: Any, q: Any) -> tuple[Any, Any]:
-        if cell == "gru before":
-            r, z = torch.sigmoid(a[:, d:] + p @ weights[:, d:]).split(d, 1)
-            c = torch.tanh(a[:, :d] + (r * p) @ weights[:, :d])
-            return (1 - z) * p + z * c, q
-        s = p @ weights
-        if cell == "gru after":
-            r, z = torch.sigmoid(a[:, : 2 * d] + s[:, : 2 * d]).split(d, 1)
-            c = torch.tanh(a[:, 2 * d :] + r * s[:, 2 * d :])
-            return z * p + (1 - z) * c, q
-        i, f, g, o = (a + s).split(d, 1)
-        c = torch.sigmoid(f) * q + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(c), c
 
     def call() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         share.grad = weights.grad = None
         p, q, states = start, start, []
         for a in share.split(rows):
-            p, q = after(a, p[: len(a)], q[: len(a)])
+            p, q = after(torch, cell, a, p[: len(a)], q[: len(a)], weights)
             states.append(p)
         h = torch.cat(states)
         h.backward(d_states)
         return h.detach().numpy(), share.grad.numpy(), weights.grad.numpy()
 
     return call
+
+
+def after(torch: Any, cell: str, a: Any, p: Any, q: Any, u: Any) -> tuple[Any, Any]:
+    """Return the state after a step (and the cell of an LSTM) from that before, in the equations of our kernels."""
+    d = p.shape[1]
+    if cell == "gru before":
+        r, z = torch.sigmoid(a[:, d:] + p @ u[:, d:]).split(d, 1)
+        c = torch.tanh(a[:, :d] + (r * p) @ u[:, :d])
+        return (1 - z) * p + z * c, q
+    s = p @ u
+    if cell == "gru after":
+        r, z = torch.sigmoid(a[:, : 2 * d] + s[:, : 2 * d]).split(d, 1)
+        c = torch.tanh(a[:, 2 * d :] + r * s[:, 2 * d :])
+        return z * p + (1 - z) * c, q
+    i, f, g, o = (a + s).split(d, 1)
+    c = torch.sigmoid(f) * q + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
 
 
 def same(ours: tuple[np.ndarray, ...], theirs: tuple[np.ndarray, ...]) -> None:

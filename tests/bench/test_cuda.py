@@ -5,13 +5,13 @@ import json
 import sys
 import time
 from dataclasses import replace
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from devices import ORDERS, DeviceArray, StandIn, simt
+from devices import ORDERS, DeviceArray, StandIn, cupyx, simt
 
-from pyrec_core import EASE, GRU4Rec, _backend
+from pyrec_core import _backend
 
 pytestmark = pytest.mark.source
 
@@ -27,13 +27,6 @@ def host_seconds(call, times):
     for _ in range(times):
         call()
     return (time.perf_counter() - start) / times
-
-
-def cupyx():
-    """What the bench takes of it."""
-    module = ModuleType("cupyx")
-    module.scatter_add = lambda a, at, b: np.add.at(a._host, at._host, b._host)
-    return module
 
 
 def random_numbers():
@@ -55,11 +48,12 @@ def gpu(bench, session, devices, monkeypatch):
     monkeypatch.setattr(harness, "seconds", host_seconds)
     monkeypatch.setattr(harness, "SHORTEST", 0.0)  # no repeating of short calls
     monkeypatch.setattr(harness, "tensor", lambda a: importlib.import_module("torch").from_numpy(a._host))
-    monkeypatch.setitem(sys.modules, "cupyx", cupyx())
     cupy = StandIn(0)
     cupy.random, cupy.__version__ = random_numbers(), "0.0"
     # not `double`, which would put all modules back that are imported meanwhile: PyTorch can be imported only once
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    for name, module in {"cupy": cupy, **cupyx()}.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    sys.modules["cupyx"].scatter_add = lambda a, at, b: np.add.at(a._host, at._host, b._host)
     monkeypatch.setattr(_backend, "cuda", simt)
     monkeypatch.setattr(_backend, "cuda_problem", str)
     return bench("bench_cuda"), session, rows
@@ -94,8 +88,6 @@ def test_kernels(gpu, family):
 @pytest.mark.parametrize("model", ["NFM", "XDeepFM", "GRU4Rec"])
 def test_epochs(gpu, model):
     module, session, rows = gpu
-    if model == "GRU4Rec" and not GRU4Rec._on_gpu:
-        pytest.skip("GRU4Rec is not made for a GPU")
     module.epoch(session, model, "tiny")
     check(rows)
     assert [row["name"] for row in rows] == ["pyrec_core", "torch", "pyrec_core on the CPU"]
@@ -103,8 +95,6 @@ def test_epochs(gpu, model):
 
 def test_ease(gpu):
     module, session, rows = gpu
-    if "device" not in EASE().get_params():
-        pytest.skip("EASE is not made for a GPU")
     module.ease(session, "tiny")
     check(rows)
     assert [row["name"] for row in rows] == ["pyrec_core", "pyrec_core on the CPU"]
