@@ -89,7 +89,7 @@ sanitize: $(VENV)/.installed
 
 # make simt: the CUDA kernels on the test double of a GPU, under AddressSanitizer and UndefinedBehaviorSanitizer
 # (simt-address), and once more with threads under ThreadSanitizer (simt-thread)
-SIMT_TESTS := $(BIN)/python -m pytest -p no:cacheprovider tests/cuda
+SIMT_TESTS := $(BIN)/python -m pytest -p no:cacheprovider --capture=sys tests/cuda
 PRELOAD = LD_PRELOAD="$$(g++ -print-file-name=lib$(1).so) $$(g++ -print-file-name=libstdc++.so)"
 SIMT = PYREC_SIMT="$$(ls -t $(CURDIR)/build/*/_simt_$(1).*.so | head -n 1)"
 SIMT_BUILD = for build in build/cp*; do "$(CURDIR)/$(BIN)/cmake" --build $$build --target _simt_$(1); done

@@ -73,7 +73,7 @@ def test_ids_are_looked_at_unless_the_input_is_trusted(device):
         bag_forward(table, ids[:0], offsets)
     before = DeviceArray.waits
     with trusted_inputs():
-        gather(table, ids - 1)
+        gather(table, ids // 2)
         bag_forward(table, ids[:0], device.put(np.array([0])))
     assert DeviceArray.waits == before
 
