@@ -11,6 +11,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import _gpu_answers
 import _gpu_layers
 import _gpu_losses
 import _gpu_matrices
@@ -30,6 +31,7 @@ FAMILIES = {
     **_gpu_tables.FAMILIES,
     **_gpu_losses.FAMILIES,
     **_gpu_matrices.FAMILIES,
+    **_gpu_answers.FAMILIES,
 }
 LARGE = ("gram", "ease_weights")  # families that have a size of minutes on the CPU, which checks them
 SIDE, COPIED = 8192, 2**28  # rows of a square matrix; float32 numbers

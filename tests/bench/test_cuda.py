@@ -18,6 +18,7 @@ pytestmark = pytest.mark.source
 FAMILIES = (
     "activations", "norm", "interaction", "cin", "embedding", "optim", "losses of scores", "losses of heads",
     "losses of elements", "recurrent", "random", "topk", "gram", "ease_weights",
+    "ncf", "sessions", "ranking", "sparse rows",
 )  # fmt: skip
 TORCH = importlib.util.find_spec("torch") is not None
 
