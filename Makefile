@@ -92,7 +92,7 @@ sanitize: $(VENV)/.installed
 SIMT_TESTS := $(BIN)/python -m pytest -p no:cacheprovider --capture=sys tests/cuda
 PRELOAD = LD_PRELOAD="$$(g++ -print-file-name=lib$(1).so) $$(g++ -print-file-name=libstdc++.so)"
 SIMT = PYREC_SIMT="$$(ls -t $(CURDIR)/build/*/_simt_$(1).*.so | head -n 1)"
-SIMT_BUILD = for build in build/cp*; do "$(CURDIR)/$(BIN)/cmake" --build $$build --target _simt_$(1); done
+SIMT_BUILD = for build in build/cp*; do env -u MAKEFLAGS "$(CURDIR)/$(BIN)/cmake" --build $$build --target _simt_$(1); done
 simt: simt-address simt-thread
 
 simt-address: $(VENV)/.installed

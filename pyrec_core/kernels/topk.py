@@ -6,7 +6,7 @@ rows, or a sparse matrix (n, I) with a row's candidates as its stored entries. W
 items are padded with -1 and scores with -inf.
 
 Dense arrays may be NumPy's or CuPy's; sparse matrices are on the host, and copied to the device of the dense ones. Only
-weights may be sparse on a device: a `Csr` of CuPy arrays.
+weights may be sparse on a device: a ``Csr`` of CuPy arrays.
 """
 
 import warnings
