@@ -28,7 +28,7 @@ demo: $(VENV)/.installed
 	$(CLEAN_ENV) $(BIN)/python -m pyrec_core demo $(if $(DATA),--data "$(DATA)")
 
 test: $(VENV)/.installed
-	$(CLEAN_ENV) $(BIN)/python -m pytest
+	$(CLEAN_ENV) PYREC_SIMT_NEEDED=1 $(BIN)/python -m pytest
 
 # make bench: time everything on this machine and write the tables of bench/README.md (LARGE=1: the 20,000-item EASE)
 bench: $(VENV)/.installed

@@ -56,16 +56,12 @@ def elements(size: str) -> Iterator[Task]:
             y = getattr(act, f"{name}_forward")(x)
             return y, getattr(act, f"{name}_backward")(d_y, y)
 
-        def by_cupy(xp: Any, x: Any, d_y: Any, name: str = name) -> Any:
-            y, slope = CUPY[name](xp, x, d_y)
-            return y, slope
-
         def by_torch(torch: Any, x: Any, name: str = name) -> Any:
             f = getattr(torch.nn.functional, name)
             return f(x, dim=1) if "softmax" in name else f(x)
 
         torchs = there_and_back(by_torch, 1)
-        yield Task(f"{name}, there and back", text, ours, (x, d_y), by_cupy, torchs, gbyte=5 * work)
+        yield Task(f"{name}, there and back", text, ours, (x, d_y), CUPY[name], torchs, gbyte=5 * work)
     yield Task(
         "dropout", text, lambda x: act.dropout(x, RATE, seed=SEED), (np.ones(shape, np.float32),),
         lambda xp, x: x * (xp.random.random(x.shape, dtype=np.float32) >= RATE) * np.float32(1 / (1 - RATE)),

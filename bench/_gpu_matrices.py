@@ -55,20 +55,20 @@ def best(size: str) -> Iterator[Task]:
     (scores,) = draw((n, n_items))
     yield Task(
         "top-k of scores", f"{n} x {n_items}, k = {k}", lambda s: top_k(s, k), (scores,),
-        lambda xp, s: _sorted(xp, s, k), lambda torch, s: torch.topk(s, k)[::-1], gbyte=4e-9 * scores.size,
+        lambda xp, s: sorted_best(xp, s, k), lambda torch, s: torch.topk(s, k)[::-1], gbyte=4e-9 * scores.size,
         check=same_top_k, peers=same_top_k,
     )  # fmt: skip
     n, n_items, d, k = FACTORS[size]
     users, items = (a * np.float32(0.1) for a in draw((n, d), (n_items, d)))
     yield Task(
         "top-k from factors", f"{n} users, {n_items} items, {d} factors, k = {k}",
-        lambda u, v: factor_top_k(u, v, k), (users, items), lambda xp, u, v: _sorted(xp, u @ v.T, k),
+        lambda u, v: factor_top_k(u, v, k), (users, items), lambda xp, u, v: sorted_best(xp, u @ v.T, k),
         lambda torch, u, v: torch.topk(u @ v.T, k)[::-1], gflop=2e-9 * n * n_items * d,
         check=same_top_k, peers=same_top_k,
     )  # fmt: skip
 
 
-def _sorted(xp: Any, scores: Any, k: int) -> Any:
+def sorted_best(xp: Any, scores: Any, k: int) -> Any:
     """Select by argpartition, then sort what was selected."""
     n_items = scores.shape[1]
     some = xp.argpartition(scores, n_items - k, axis=1)[:, n_items - k :]

@@ -15,16 +15,18 @@ import _gpu_answers
 import _gpu_layers
 import _gpu_losses
 import _gpu_matrices
-import _gpu_models
 import _gpu_tables
 import numpy as np
 from _data import SEED
 from _gpu import Task, contest, machine
+from _gpu_models import EPOCHS, ease, epoch
 from _harness import Case, Options, Session, run_case
 from _results import Row, load, merge, results_path, save, usable_cpus
 from run import commit, line, title
 
 from pyrec_core._backend import cuda_problem
+
+__all__ = ["ease", "epoch", "kernels", "limits"]  # what cases call
 
 FAMILIES = {
     **_gpu_layers.FAMILIES,
@@ -43,7 +45,7 @@ def cases(options: Options) -> list[Case]:
     chosen = [Case("kernels", {"family": family, "size": "full"}, threads, limit_s=600.0) for family in FAMILIES]
     if options.large:
         chosen += [Case("kernels", {"family": f, "size": "large"}, threads, limit_s=1800.0) for f in LARGE]
-    models = [Case("epoch", {"model": name, "size": "full"}, threads, limit_s=900.0) for name in _gpu_models.EPOCHS]
+    models = [Case("epoch", {"model": name, "size": "full"}, threads, limit_s=900.0) for name in EPOCHS]
     sizes = ("full", "large") if options.large else ("full",)
     return [*chosen, *models, *(Case("ease", {"size": size}, threads, limit_s=1800.0) for size in sizes)]
 
@@ -87,16 +89,6 @@ def kernels(session: Session, family: str, size: str) -> None:
             problems.append(error)
     if problems:
         raise ExceptionGroup(f"{len(problems)} kernels of {family}", problems)
-
-
-def epoch(session: Session, model: str, size: str) -> None:
-    """Time an epoch of training."""
-    _gpu_models.epoch(session, model, size)
-
-
-def ease(session: Session, size: str) -> None:
-    """Time a whole fit."""
-    _gpu_models.ease(session, size)
 
 
 def rates(rows: list[Row]) -> dict[str, float]:

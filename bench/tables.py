@@ -56,13 +56,11 @@ def write_between(path: Path, text: str, begin: str = BEGIN, end: str = END) -> 
 
 def gpu_section(results: dict[str, Any]) -> str:
     about, rows = results["machine"], results["rows"]
-    dates = sorted({row["date"] for row in rows})
     lines = [
         f"### {about['gpu']}, {about['memory_gb']} GB",
         "",
         f"{about['multiprocessors']} multiprocessors of compute capability {about['compute']}, "
-        f"driver {about['driver']}, CUDA {about['cuda']}. "
-        f"Measured {span(dates)}, commit {span(commits(rows))}. {versions_text(rows)}.",
+        f"driver {about['driver']}, CUDA {about['cuda']}. {measured_text(rows)}",
         "",
         "| task | what | shape | median ms | min..max | n | GB/s (of a copy) | TFLOP/s (of a product) "
         "| ours is faster by | measured |",
@@ -87,12 +85,11 @@ def of_limit(row: Row, what: str, factor: float) -> str:
 
 def machine_section(results: dict[str, Any]) -> str:
     about, rows = results["machine"], results["rows"]
-    dates = sorted({row["date"] for row in rows})
     lines = [
         f"## {about['cpu']}, {about['cores']} cores",
         "",
         f"{about['simd']}, cache {about['cache'] or 'unknown'}, {about['memory_gb']} GB, {about['system']}. "
-        f"Measured {span(dates)}, commit {span(commits(rows))}. {versions_text(rows)}.",
+        + measured_text(rows),
         "",
         "### Ours against the fastest and the slowest peer",
         "",
@@ -108,6 +105,12 @@ def machine_section(results: dict[str, Any]) -> str:
 def span(values: Iterable[str]) -> str:
     values = list(values)
     return " to ".join(dict.fromkeys([values[0], values[-1]])) if values else "unknown"
+
+
+def measured_text(rows: list[Row]) -> str:
+    """Say when rows were measured, at which commits, and with which versions."""
+    dates = sorted({row["date"] for row in rows})
+    return f"Measured {span(dates)}, commit {span(commits(rows))}. {versions_text(rows)}."
 
 
 def commits(rows: list[Row]) -> list[str]:

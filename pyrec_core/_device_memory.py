@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ._errors import NotEnoughMemoryError
-from ._memory import device_memory
+from ._memory import device_memory, in_words
 
 # CuPy's message, and that of the native kernels for their scratch memory.
 _ASKED = re.compile(r"Out of memory allocating ([\d,]+) bytes")
@@ -65,11 +65,6 @@ def in_blocks(work: Callable[[int, int], Any], n: int, most: int, device: str) -
             most = (last - first) // 2
         else:
             first = last
-
-
-def in_words(n: int) -> str:
-    """Return "n bytes (GiB)"."""
-    return f"{n} bytes ({n / 2**30:.1f} GiB)"
 
 
 def _asker(error: MemoryError) -> str:

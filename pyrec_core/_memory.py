@@ -33,9 +33,13 @@ def require_memory(needed: int, what: str, advice: str, *, device: str = "cpu") 
     available, where = (device_memory(), " on the GPU") if device == "cuda" else (available_memory(), "")
     if available is not None and needed > available:
         raise NotEnoughMemoryError(
-            f"{what} needs {needed} bytes ({needed / 2**30:.1f} GiB), "
-            f"but {available} bytes ({available / 2**30:.1f} GiB) are available{where}. {advice}"
+            f"{what} needs {in_words(needed)}, but {in_words(available)} are available{where}. {advice}"
         )
+
+
+def in_words(n: int) -> str:
+    """Return "n bytes (GiB)"."""
+    return f"{n} bytes ({n / 2**30:.1f} GiB)"
 
 
 def _machine_room() -> int | None:

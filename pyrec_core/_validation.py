@@ -296,9 +296,9 @@ def known_of_ids() -> dict[Any, Any] | None:
     return _trusted.get()
 
 
-def taken_as_is(a: Any) -> bool:
-    """Whether what ``a`` holds is not looked at: it lies on a device, inside of `trusted_inputs`."""
-    return _trusted.get() is not None and is_cuda(a)
+def looked_at(a: Any) -> bool:
+    """Whether what ``a`` holds is to be checked: it has elements, and is not on a device inside of `trusted_inputs`."""
+    return a.size > 0 and (_trusted.get() is None or not is_cuda(a))
 
 
 def check_id_range(name: str, ids: NDArray[Any], n: int, what: str) -> NDArray[np.int64]:
@@ -308,7 +308,7 @@ def check_id_range(name: str, ids: NDArray[Any], n: int, what: str) -> NDArray[n
 
 
 def _check_range_of_ids(name: str, ids: Any, n: int, what: str) -> None:
-    if not taken_as_is(ids) and ids.size and (ids.min() < 0 or ids.max() >= n):
+    if looked_at(ids) and (ids.min() < 0 or ids.max() >= n):
         bad = ids[(ids < 0) | (ids >= n)]
         first = ", ".join(map(str, bad[:3].tolist()))
         raise ValueError(f"{name} must hold {what} ids in 0..{n - 1}, got {bad.size} unknown: {first}")
@@ -333,7 +333,7 @@ def check_rows(name: str, ids: ArrayLike, n: int, what: str = "row", ndim: int |
 
 def check_distinct(name: str, ids: Any, distinct: bool) -> None:
     """Refuse 1-D ids that are said to be distinct, and do not ascend."""
-    if distinct and not taken_as_is(ids) and (ids[1:] <= ids[:-1]).any():
+    if distinct and looked_at(ids) and (ids[1:] <= ids[:-1]).any():
         raise ValueError(f"{name} must ascend without repeats where distinct=True, got {ids[:5].tolist()}...")
 
 

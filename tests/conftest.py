@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from devices import ORDERS, Device, double, simt
+from devices import ORDERS, Device, double
+from devices import simt as load_simt
 from hypothesis import settings
 
 import pyrec_core
@@ -72,13 +73,36 @@ def _device(name):
         yield Device(name, importlib.import_module("cupy"))
 
 
+def double_is_there():
+    """Whether the test double was built, as it must be where PYREC_SIMT_NEEDED is set."""
+    try:
+        load_simt()
+    except ModuleNotFoundError:  # one that is there and does not load is an error
+        if os.environ.get("PYREC_SIMT_NEEDED"):
+            raise
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def simt():
+    """The module with the CUDA kernels on the test double."""
+    if not double_is_there():
+        pytest.skip("no test double of a GPU (PYREC_SIMT=ON builds it)")
+    return load_simt()
+
+
+@pytest.fixture
+def gpu_double(simt):
+    """The test double in the place of a GPU, its lanes in natural order."""
+    with double(ORDERS[0]) as device:
+        yield device
+
+
 @pytest.fixture(scope="session")
 def devices():
     """All devices that there are."""
-    names = []
-    with suppress(ModuleNotFoundError):  # not there; one that does not load is an error
-        simt()
-        names += ORDERS
+    names = list(ORDERS) if double_is_there() else []
     with suppress(ModuleNotFoundError):
         cupy = importlib.import_module("cupy")
         with suppress(cupy.cuda.runtime.CUDARuntimeError):

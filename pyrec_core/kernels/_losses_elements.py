@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import Array, backend_of
-from .._validation import check_float, check_float_array, check_int, check_interactions, check_like, taken_as_is
+from .._validation import check_float, check_float_array, check_int, check_interactions, check_like, looked_at
 from ._arguments import result_of
 from ._losses_sampled import LossAndGradient, total
 
@@ -22,7 +22,7 @@ def _weighted(weight: Array | None, divisor: float | None, like: Array) -> tuple
     if weight is None:
         return None, _divisor(divisor, like.size)
     weight = check_like("weight", weight, like.shape, like.dtype)
-    if weight.size and not taken_as_is(weight) and not weight.min() >= 0.0:  # NaN is not either
+    if looked_at(weight) and not weight.min() >= 0.0:  # NaN is not either
         raise ValueError(f"weight must be >= 0 everywhere, got {weight.min()}")
     return weight.reshape(-1), float(weight.sum()) if divisor is None else _divisor(divisor, 0.0)
 
@@ -38,8 +38,7 @@ def _of_elements(
 ) -> LossAndGradient:  # fmt: skip
     d_y, y = result_of(name, y, overwrite, ndim=None)
     targets = check_like("targets", targets, y.shape, y.dtype)
-    looked_at = loss == "logistic" and targets.size and not taken_as_is(targets)
-    if looked_at and not (targets.min() >= 0.0 and targets.max() <= 1.0):
+    if loss == "logistic" and looked_at(targets) and not (targets.min() >= 0.0 and targets.max() <= 1.0):
         raise ValueError(f"targets must be in [0, 1], got {targets.min()} to {targets.max()}")
     weight, divisor = _weighted(weight, divisor, y)
     xp, native, ex = backend_of(y, targets, weight, n_threads=n_threads)
@@ -301,7 +300,7 @@ def softmax_kl(
     """
     d_logits, logits = result_of("logits", logits, overwrite, ndim=2)
     targets = check_like("targets", targets, logits.shape, logits.dtype)
-    if targets.size and not taken_as_is(targets) and not targets.min() >= 0.0:
+    if looked_at(targets) and not targets.min() >= 0.0:
         raise ValueError(f"targets must be >= 0 everywhere, got {targets.min()}")
     divisor = _divisor(divisor, max(len(logits), 1))
     xp, native, ex = backend_of(logits, targets, n_threads=n_threads)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import Array, backend_of
-from .._validation import check_choice, check_float, check_integers, check_like, contiguous, taken_as_is
+from .._validation import check_choice, check_float, check_integers, check_like, contiguous, looked_at
 from ._arguments import result_of
 
 LOSSES = ("cross-entropy", "bpr", "top1", "top1-max", "bpr-max")
@@ -51,7 +51,7 @@ def options(
         divisor = check_float("divisor", divisor, low=0.0, low_open=True)
     if log_q is not None:
         log_q = check_like("log_q", log_q, (n_columns,), dtype)
-        if not taken_as_is(log_q) and not np.isfinite(log_q).all():
+        if looked_at(log_q) and not np.isfinite(log_q).all():
             raise ValueError("log_q must be finite, got NaN or infinity")
     return Options(
         loss,
@@ -88,7 +88,7 @@ def _same_items(item_ids: Array, n_columns: int) -> Array:
     ids = check_integers("item_ids", item_ids)
     if ids.shape != (n_columns,):
         raise ValueError(f"item_ids must have shape ({n_columns},), one for each column, got {ids.shape}")
-    if ids.size and not taken_as_is(ids) and (ids.min() < 0 or ids.max() > np.iinfo(np.int32).max):
+    if looked_at(ids) and (ids.min() < 0 or ids.max() > np.iinfo(np.int32).max):
         raise ValueError(f"item_ids must be in 0..2**31 - 1, got {ids.min()} to {ids.max()}")
     return contiguous(ids, np.int32)
 

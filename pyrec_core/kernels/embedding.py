@@ -18,7 +18,7 @@ from .._validation import (
     check_like,
     check_rows,
     contiguous,
-    taken_as_is,
+    looked_at,
 )
 from ._groups import grouped
 
@@ -270,7 +270,7 @@ def _values(name: str, values: Array | None, ids: Array, dtype: Any) -> Array | 
 def _offsets(offsets: ArrayLike, n: int) -> Array:
     given = contiguous(check_integers("offsets", offsets), np.int64)
     fits = given.ndim == 1 and len(given) > 0
-    if fits and not taken_as_is(given):
+    if fits and looked_at(given):
         fits = bool(given[0] == 0 and given[-1] == n and not (array_module(given).diff(given) < 0).any())
     if not fits:
         raise ValueError(f"offsets must be 1-D and rise from 0 to {n}, the number of ids, got {given.tolist()[:9]}")

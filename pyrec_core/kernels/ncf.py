@@ -184,9 +184,7 @@ def _network(
 def _backend(arrays: list[Any], n_threads: int | None, *others: Array) -> tuple[Any, Any, int]:
     """Return what `backend_of` does for the arrays of a network and these."""
     users, items, user, item, weights, biases, masks, head, offset = arrays
-    return backend_of(
-        users, items, user, item, *weights, *biases, *masks, head, offset, *others, n_threads=n_threads
-    )  # fmt: skip
+    return backend_of(users, items, user, item, *weights, *biases, *masks, head, offset, *others, n_threads=n_threads)
 
 
 def _rows(arrays: list[Any]) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._backend import Array, backend_of, backend_on
-from .._validation import check_choice, check_float_dtype, check_int, check_integers, contiguous, taken_as_is
+from .._validation import check_choice, check_float_dtype, check_int, check_integers, contiguous, looked_at
 
 __all__ = ["PURPOSES", "integers", "uniform", "uniform_at"]
 
@@ -105,7 +105,7 @@ def uniform_at(
     at = check_integers("positions", positions)
     if at.ndim != 1:
         raise ValueError(f"positions must be 1-D, got shape {at.shape}")
-    if at.size and not taken_as_is(at) and (at.min() < 0 or at.max() >= 2**63):
+    if looked_at(at) and (at.min() < 0 or at.max() >= 2**63):
         raise ValueError(f"positions must be in 0..2**63 - 1, got {at.min()} to {at.max()}")
     at = contiguous(at, np.int64)
     xp, native, ex = backend_of(at, n_threads=n_threads)

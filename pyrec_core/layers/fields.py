@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._backend import array_module, is_cuda
 from .._random import Source
-from .._validation import check_float_dtype, check_ids, check_int, check_like, taken_as_is
+from .._validation import check_float_dtype, check_ids, check_int, check_like, looked_at
 from ..kernels.embedding import (
     bag_backward,
     bag_forward,
@@ -88,7 +88,7 @@ def _fields(x: Any) -> Fields:
     if x.offsets is not None:
         if np.ndim(x.offsets) != 2 or x.offsets.shape[1] < 2:
             raise ValueError(f"offsets must have shape (B, m + 1), got {np.shape(x.offsets)}")
-        if not taken_as_is(x.offsets) and (x.offsets[1:, 0] != x.offsets[:-1, -1]).any():
+        if looked_at(x.offsets) and (x.offsets[1:, 0] != x.offsets[:-1, -1]).any():
             raise ValueError("offsets must begin in each row where the row before ends, got others")
     return x
 

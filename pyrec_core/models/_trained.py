@@ -112,7 +112,7 @@ class Trained(Estimator):
         own += [EarlyStopping(patience)] if patience else []
         try:
             fit_loop(
-                network, batches, _trusting(step), self._optimizer_of(network),
+                network, batches, trusting(step), self._optimizer_of(network),
                 n_epochs=check_int("n_epochs", self.n_epochs, low=1), source=source,
                 callbacks=[*own, *self.callbacks], validate=validate, resume=snapshot,
                 n_examples=n_examples, about=about, n_threads=self.n_threads, batch_size=self.batch_size, part=part,
@@ -166,7 +166,7 @@ class Trained(Estimator):
         return cls(**{**params, **made})
 
 
-def _trusting(step: Callable[[Any], tuple[float, float]]) -> Callable[[Any], tuple[float, float]]:
+def trusting(step: Callable[[Any], tuple[float, float]]) -> Callable[[Any], tuple[float, float]]:
     """Return the step on batches whose ids need no check: the data of ``fit`` have had theirs."""
 
     def trusting_step(batch: Any) -> tuple[float, float]:

@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from devices import ORDERS, double
 
 from pyrec_core import NFM, GRU4Rec, NotEnoughMemoryError, _device_memory
 from pyrec_core._random import Source
@@ -20,12 +19,9 @@ OPTIONS = {"embedding_dim": 4, "n_epochs": 1, "random_state": 0, "verbose": Fals
 
 
 @pytest.fixture
-def small(devices):
+def small(gpu_double):
     """A double of a GPU whose memory a test limits: ``small.limit`` bytes for each array."""
-    if ORDERS[0] not in devices.names:
-        pytest.skip("no test double of a GPU (PYREC_SIMT=ON builds it)")
-    with double(ORDERS[0]) as device:
-        yield device.cupy
+    return gpu_double.cupy
 
 
 def said(text):

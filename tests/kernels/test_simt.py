@@ -21,15 +21,6 @@ def simd_level():
     """Hides the fixture of this name: one CPU level is enough to compare with."""
 
 
-@pytest.fixture(scope="session")
-def simt():
-    """The module with the CUDA kernels on the test double."""
-    try:
-        return devices.simt()
-    except ModuleNotFoundError:  # not there; one that does not load is an error
-        pytest.skip("_simt was not built (PYREC_SIMT=ON builds it)")
-
-
 class Described:
     """An object with nothing but an array interface, for NumPy and for CUDA."""
 

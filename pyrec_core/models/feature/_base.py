@@ -16,7 +16,7 @@ from ...kernels.activations import activation_forward
 from ...layers import Fields, Layer
 from ...optim import Optimizer
 from ...train import first_rows, measuring, shuffled
-from .._trained import Trained, weights_of, with_l2
+from .._trained import Trained, trusting, weights_of, with_l2
 from ._encoder import FeatureEncoder
 from ._inputs import Layout, encode, learn_layout
 from ._labels import check_labels, labels_of
@@ -205,7 +205,8 @@ class FeatureModel(Trained, ABC):
             state = {**self._fitted_attributes(), "seen_": self.seen_ | rows_in(fields, layout)}
             losses, epoch = self.loss_curve_, self.n_epochs_
         fields, target = on_device(fields, target, self.device)
-        step = measuring(step_of(network, fields, target, self.loss), network, self.batch_size, first_rows)
+        step = trusting(step_of(network, fields, target, self.loss))
+        step = measuring(step, network, self.batch_size, first_rows)
         optimizer, total = self._optimizer_of(network), 0.0
         with use_threads(self.n_threads):
             source.begin(epoch)

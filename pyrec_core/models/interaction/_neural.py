@@ -111,6 +111,8 @@ class NeuralModel(Trained, KnownUsersModel, ABC):
         ValueError
             A parameter out of range, no users, no items, no interactions to learn from, NaN or infinity; weights of
             the wrong length, negative or all zero; a loss that is not finite; a checkpoint of another training.
+        NotEnoughMemoryError
+            Not enough memory on a GPU; the message names the array, and a ``batch_size`` that fits if it is that.
         KeyboardInterrupt
             Ctrl-C: the model is then fitted as far as training came.
         """

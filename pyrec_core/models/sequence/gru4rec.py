@@ -155,6 +155,8 @@ class GRU4Rec(Trained, SequenceModel):
         ValueError
             A parameter out of range; no session of two events; a loss that is not finite; a checkpoint of another
             training.
+        NotEnoughMemoryError
+            Not enough memory on a GPU; the message names the array, and a ``batch_size`` that fits if it is that.
         KeyboardInterrupt
             Ctrl-C: the model is then fitted as far as training came.
         """

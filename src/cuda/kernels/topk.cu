@@ -8,7 +8,6 @@
 namespace pyrec::cuda {
 namespace {
 
-constexpr int kThreads = 256;  // of a block, which ranks a row
 constexpr Index kMost = 1024;  // items that a block can keep
 
 // Scored items in shared memory, with room for `capacity`, of which the block keeps the k best.
@@ -25,7 +24,7 @@ template <class T> struct Buffer {
         __syncthreads();  // all have read it
         for (int size = 2; size / 2 < n; size *= 2) {
             for (int step = size / 2; step > 0; step /= 2) {
-                for (int pair = static_cast<int>(threadIdx.x); pair < capacity / 2; pair += kThreads) {
+                for (int pair = static_cast<int>(threadIdx.x); pair < capacity / 2; pair += kBlock) {
                     const int in = pair % step, first = pair / step * 2 * step + in;
                     // The first step of a size compares with the mirror image: both halves are in order.
                     const int second = step == size / 2 ? first - in + 2 * step - 1 - in : first + step;
@@ -67,7 +66,7 @@ __global__ void best_of_rows(Id* out_items, T* out_scores, Id* nans, const T* sc
         __syncthreads();
         T bar = std::numeric_limits<T>::quiet_NaN();  // lets everything pass, until k items are held
         int met = 0;                                  // NaN
-        for (Index from = 0; from < count; from += kThreads) {
+        for (Index from = 0; from < count; from += kBlock) {
             const Index at = from + threadIdx.x;
             if (at < count) {
                 const Id item = listed ? listed[at] : static_cast<Id>(at);
@@ -81,7 +80,7 @@ __global__ void best_of_rows(Id* out_items, T* out_scores, Id* nans, const T* sc
                 }
             }
             __syncthreads();
-            if (*best.count <= capacity - kThreads) {
+            if (*best.count <= capacity - kBlock) {
                 __syncthreads();  // before others go on counting
                 continue;
             }
@@ -162,10 +161,10 @@ void top_k(const Exec& ex, Id* out_items, T* out_scores, Id* nans, const T* scor
            const Filter& filter) {
     for (Index first = 0; first < k; first += kMost) {
         const Index most = k - first < kMost ? k - first : kMost;
-        int capacity = 2 * kThreads;
+        int capacity = 2 * kBlock;
         while (capacity < 2 * most) capacity *= 2;
         const std::size_t bytes = static_cast<std::size_t>(capacity) * (sizeof(T) + sizeof(Id));
-        launch(best_of_rows<T>, row_grid(n), kThreads, kWarpsOfBlock * sizeof(double) + bytes, ex.stream, out_items,
+        launch(best_of_rows<T>, row_grid(n), kBlock, kWarpsOfBlock * sizeof(double) + bytes, ex.stream, out_items,
                out_scores, nans, scores, n, I, k, first, static_cast<int>(most), capacity, filter);
     }
 }
