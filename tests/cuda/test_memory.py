@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from pyrec_core import NFM, GRU4Rec, NotEnoughMemoryError, _device_memory
+from pyrec_core import NFM, GRU4Rec, NeuMF, NotEnoughMemoryError, _device_memory
 from pyrec_core._random import Source
 from pyrec_core.kernels.norm import layer_norm_backward
 from pyrec_core.layers import BatchNorm, Chain, Dense
@@ -139,6 +139,20 @@ def test_lanes_and_prefixes_that_do_not_fit_name_a_batch_size(small, batches):
     )  # fmt: skip
     with pytest.raises(NotEnoughMemoryError, match=r"^\w+ needs an array of 18432 .*\. batch_size=32 was seen to fit$"):
         model.fit(sessions)
+
+
+def test_pairs_that_do_not_fit_name_a_batch_size_and_are_predicted_in_smaller_blocks(small):
+    liked = np.random.default_rng(0).random((8, 20)) < 0.4
+    options = {"hidden": (64, 32), "n_epochs": 1, "random_state": 0, "verbose": False, "device": "cuda"}
+    small.limit = 11_000  # the gradients of the rows of 32 pairs take 10240 bytes
+    need = r"^ncf_forward needs an array of 16384 bytes .*\. batch_size=32 was seen to fit$"
+    with pytest.raises(NotEnoughMemoryError, match=need):
+        NeuMF(batch_size=64, **options).fit(liked)
+    model = NeuMF(batch_size=32, **options).fit(liked)
+    users, items = np.arange(8)[:, None], np.arange(20)
+    in_blocks = model.predict(users, items)
+    small.limit = 2**34
+    np.testing.assert_allclose(in_blocks, model.predict(users, items), rtol=1e-6)
 
 
 def test_a_step_that_fails_leaves_the_network_as_it_was_before(small):
